@@ -1,0 +1,21 @@
+"""What every settings type shares: frozen, no unknown keys, and errors that carry their own fix."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
+
+
+class Section(BaseModel):
+    """A part of a stack file. Frozen: a setting is read once and never changed, only copied (`model_copy(update=...)`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def refusal(reason: str, fix: str) -> PydanticCustomError:
+    """Make a validation error that says what is wrong and what to write instead.
+
+    The texts travel in the context, not in the template, so that a brace in a value can not be read as a placeholder.
+    """
+    context: dict[str, Any] = {"reason": reason, "fix": fix}
+    return PydanticCustomError("refusal", "{reason}", context)

@@ -1,0 +1,40 @@
+"""What of a stack file could be read, before the checks that look across sections."""
+
+from dataclasses import dataclass
+
+from settings.cluster import Cluster
+from settings.models import Model
+from settings.pools import GpuPool, Pool
+from settings.registry import Registry
+from settings.stack import Environment, matching_pools
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """The sections, pools and models that parsed. A broken one is None or left out, so that the rest is still checked.
+
+    broken_pools: how many pools did not parse; a selector that finds nothing may mean one of them.
+    """
+
+    environment: Environment | None = None
+    cluster: Cluster | None = None
+    registry: Registry | None = None
+    namespace: str | None = None
+    pools: tuple[Pool, ...] = ()
+    models: tuple[Model, ...] = ()
+    broken_pools: int = 0
+
+    def pool_of(self, model: Model) -> GpuPool | None:
+        """Return the one pool that a model's selector leaves, or None where that is not decided."""
+        found = matching_pools(model, self.pools)
+        return found[0] if len(found) == 1 else None
+
+    def zones_of(self, pool: Pool) -> tuple[str, ...] | None:
+        """Return the zones of a pool, or None where neither it nor a readable cluster names any."""
+        if pool.zones is not None:
+            return pool.zones
+        return None if self.cluster is None else self.cluster.zones
+
+    def models_on(self, pool: Pool) -> tuple[Model, ...]:
+        """Return the enabled models that run on a pool."""
+        return tuple(model for model in self.models if model.enabled and self.pool_of(model) == pool)

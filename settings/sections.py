@@ -1,0 +1,124 @@
+"""Reads the sections of a stack's configuration one by one, each pool and each model by itself."""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar, cast
+
+from pydantic import TypeAdapter
+
+from settings.cluster import Cluster
+from settings.draft import Draft
+from settings.models import Model
+from settings.pools import Pool
+from settings.problems import Problem
+from settings.registry import Registry
+from settings.scalars import Namespace
+from settings.stack import Environment
+from settings.structure import label, parse, suggest
+
+T = TypeVar("T")
+
+DEFAULT_NAMESPACE: Final = "llm-prod"
+SECTIONS: Final = ("environment", "cluster", "registry", "namespace", "pools", "models")
+"""The keys that hold settings; every other key of the program's namespace must be a secret."""
+TEXT_SECTIONS: Final = frozenset({"environment", "namespace"})
+
+_ENVIRONMENT: Final = TypeAdapter[Environment](Environment)
+_CLUSTER: Final = TypeAdapter[Cluster](Cluster)
+_REGISTRY: Final = TypeAdapter[Registry](Registry)
+_NAMESPACE: Final = TypeAdapter[str](Namespace)
+_POOL: Final = TypeAdapter[Pool](Pool)
+_MODEL: Final = TypeAdapter[Model](Model)
+_EXAMPLES: Final = {
+    "environment": "dev, staging or prod",
+    "cluster": "e.g. {kind: rehearsal, name: local, region: us-east-1, zones: [us-east-1a, us-east-1b]}",
+    "registry": 'e.g. {kind: ecr, account: "123456789012", region: us-east-1}',
+    "pools": "a list of node pools",
+    "models": "a list of models",
+}
+
+
+def read_sections(config: Mapping[str, object]) -> tuple[Draft, list[Problem]]:
+    """Read what can be read. `config` maps a key without its namespace to its value; secrets are `{secure: ...}`."""
+    problems = _unknown_sections(config)
+    for name in SECTIONS:
+        problems += _secrets_inside(name, config.get(name))
+    clean = {name: config[name] for name in SECTIONS if config.get(name) is not None and not is_secret(config[name])}
+    missing = [name for name in _EXAMPLES if name not in clean and not is_secret(config.get(name))]
+    problems += [Problem(name, None, "the section is missing", f"add `vllm-platform:{name}:` with {_EXAMPLES[name]}") for name in missing]
+
+    def read(name: str, adapter: TypeAdapter[T], annotation: object) -> T | None:
+        if name not in clean:
+            return None
+        value, found = parse(adapter, annotation, clean[name], name)
+        problems.extend(found)
+        return value
+
+    pools, broken_pools, found = _read_list("pools", clean, _POOL, Pool)
+    models, _, more = _read_list("models", clean, _MODEL, Model)
+    draft = Draft(
+        environment=read("environment", _ENVIRONMENT, Environment),
+        cluster=read("cluster", _CLUSTER, Cluster),
+        registry=read("registry", _REGISTRY, Registry),
+        namespace=read("namespace", _NAMESPACE, Namespace) if "namespace" in clean else DEFAULT_NAMESPACE,
+        pools=pools,
+        models=models,
+        broken_pools=broken_pools,
+    )
+    return draft, [*problems, *found, *more]
+
+
+def is_secret(value: object) -> bool:
+    """Tell whether a value is an encrypted secret of Pulumi's."""
+    return isinstance(value, dict) and set(cast("dict[Any, Any]", value)) == {"secure"}
+
+
+def _read_list(
+    name: str, clean: Mapping[str, object], adapter: TypeAdapter[T], annotation: object
+) -> tuple[tuple[T, ...], int, list[Problem]]:
+    """Read a list item by item. Return the items that parsed, how many did not, and the problems."""
+    value = clean.get(name, [])
+    if not isinstance(value, list):
+        return (), 1, [Problem(name, value, "must be a list", f"write {_EXAMPLES[name]}, lines that begin with '- '")]
+    items: list[T] = []
+    problems: list[Problem] = []
+    broken = 0
+    for index, item in enumerate(cast("list[object]", value)):
+        parsed, found = parse(adapter, annotation, item, f"{name}[{label(item, index)}]")
+        problems += found
+        if parsed is None:
+            broken += 1
+        else:
+            items.append(parsed)
+    return tuple(items), broken, problems
+
+
+def _unknown_sections(config: Mapping[str, object]) -> list[Problem]:
+    return [
+        Problem(
+            key,
+            value,
+            "unknown section",
+            f"{suggest(key, SECTIONS)}remove it; the sections are: {', '.join(SECTIONS)}; a secret is set with `pulumi config set --secret`",
+        )
+        for key, value in config.items()
+        if key not in SECTIONS and not is_secret(value)
+    ]
+
+
+def _secrets_inside(path: str, value: object, depth: int = 0) -> list[Problem]:
+    """Find secrets inside a section: Pulumi hands them to the program as plain text, with no warning."""
+    if depth > 20:  # noqa: PLR2004 - deeper than any setting; a YAML alias can make a value contain itself
+        return []
+    if is_secret(value):
+        fix = "give the secret a key of its own: `pulumi config set --secret vllm-platform:NAME`"
+        return [Problem(path, value, "a secret inside a section would reach the program as plain text", fix)]
+    found: list[Problem] = []
+    if isinstance(value, dict):
+        for key, item in cast("dict[Any, Any]", value).items():
+            found += _secrets_inside(f"{path}.{key}", item, depth + 1)
+    elif isinstance(value, list):
+        for index, item in enumerate(cast("list[Any]", value)):
+            found += _secrets_inside(f"{path}[{label(item, index)}]", item, depth + 1)
+    return found
+
+

@@ -1,0 +1,71 @@
+"""All settings of one stack, checked: what the program, the rehearsal and the command line read."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from settings.base import Section
+from settings.cluster import Cluster
+from settings.models import Model
+from settings.pools import GpuPool, Pool
+from settings.registry import Registry
+from settings.scalars import Namespace
+
+Environment = Literal["dev", "staging", "prod"]
+
+
+def matching_pools(model: Model, pools: tuple[Pool, ...]) -> tuple[GpuPool, ...]:
+    """Return the GPU pools that a model's selector leaves."""
+    wanted = model.selector
+    return tuple(
+        pool
+        for pool in pools
+        if isinstance(pool, GpuPool)
+        and wanted.pool in {None, pool.name}
+        and wanted.capacity in {None, pool.capacity.kind}
+        and wanted.gpu_type in {None, pool.gpu.type_label}
+    )
+
+
+class Settings(Section):
+    """One stack. Every loaded Settings has passed every check; make one by hand only in tests."""
+
+    environment: Environment
+    cluster: Cluster
+    registry: Registry
+    namespace: Namespace = "llm-prod"
+    pools: tuple[Pool, ...]
+    models: tuple[Model, ...]
+
+    @property
+    def enabled_models(self) -> tuple[Model, ...]:
+        """Models that are deployed."""
+        return tuple(model for model in self.models if model.enabled)
+
+    @property
+    def gpu_pools(self) -> tuple[GpuPool, ...]:
+        """Pools with GPUs."""
+        return tuple(pool for pool in self.pools if isinstance(pool, GpuPool))
+
+    def pool_of(self, model: Model) -> GpuPool:
+        """Return the one pool that the model's selector leaves. Raises LookupError, which no loaded Settings does."""
+        found = matching_pools(model, self.pools)
+        if len(found) != 1:
+            message = f"model {model.name}: its selector leaves {len(found)} pools, not 1"
+            raise LookupError(message)
+        return found[0]
+
+    def zones_of(self, pool: Pool) -> tuple[str, ...]:
+        """Return the zones of a pool: its own, or all of the cluster's."""
+        return pool.zones or self.cluster.zones
+
+    def image_reference(self, model: Model) -> str:
+        """Name the model's image in this stack's registry."""
+        return model.image.reference(self.registry.host)
+
+    def example_digests(self) -> list[str]:
+        """Return the names of enabled models whose digest is the committed placeholder: not deployable as they are."""
+        return [model.name for model in self.enabled_models if model.image.is_example]
+
+    def to_config(self) -> Mapping[str, Any]:
+        """Return the sections as a stack file holds them, one value per config key; loading them gives equal settings."""
+        return self.model_dump(mode="json", exclude_none=True)
