@@ -1,0 +1,111 @@
+"""Starts the cluster's processes so that they outlive the command, and stops exactly those again.
+
+A process is known by its id and its start time together: after a reboot or a long pause the same id may belong to somebody else's process.
+"""
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+# Seconds for a clean end before a process is killed. The API server needs about 2 s to close its watches.
+STOP_GRACE_SECONDS = 8.0
+LOG_TAIL_BYTES = 4000
+# psutil computes start times from the boot time, which moves by a second when the clock is set.
+START_TIME_TOLERANCE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """One started process. `started_at` is the start time in seconds since the epoch, as the operating system has it."""
+
+    name: str
+    pid: int
+    started_at: float
+
+    def find(self) -> psutil.Process | None:
+        """The live process, or None if it ended or its id is now another's."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started_at) < START_TIME_TOLERANCE_SECONDS
+            if same and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        except psutil.NoSuchProcess:
+            pass
+        return None
+
+    @property
+    def alive(self) -> bool:
+        return self.find() is not None
+
+
+class ProcessTable:
+    """The processes of one cluster, kept in a file that is rewritten after every start, so that a crash loses none of them."""
+
+    def __init__(self, record: Path) -> None:
+        self._record = record
+        self.started: list[Started] = []
+        # Kept so that Python does not warn of children that it forgets while they run: running on is their purpose.
+        self._children: list[subprocess.Popen[bytes]] = []
+        if record.exists():
+            with contextlib.suppress(ValueError, TypeError):
+                self.started = [Started(**entry) for entry in json.loads(record.read_text())]
+
+    def start(self, name: str, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str]) -> Started:
+        """Start a process in a session of its own with its output in `log`; the environment is `env` and nothing else."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as out:
+            child = subprocess.Popen(  # noqa: S603 - our own binaries, no shell
+                [str(c) for c in command],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                env=dict(env), cwd=log.parent, start_new_session=True, close_fds=True,
+            )
+        self._children.append(child)
+        entry = Started(name=name, pid=child.pid, started_at=psutil.Process(child.pid).create_time())
+        self.started.append(entry)
+        self._write()
+        return entry
+
+    @property
+    def dead(self) -> list[Started]:
+        return [s for s in self.started if not s.alive]
+
+    def stop_all(self) -> None:
+        """Stop in the reverse order of starting; all are asked first, those that stay are killed."""
+        stop(reversed(self.started))
+        self.started = []
+        self._record.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        temporary = self._record.with_suffix(".tmp")
+        temporary.write_text(json.dumps([asdict(s) for s in self.started], indent=1))
+        temporary.replace(self._record)
+
+
+def stop(entries: Iterable[Started]) -> None:
+    """Ask every live process to end, wait, and kill what is left with its children."""
+    processes = [p for p in (e.find() for e in entries) if p is not None]
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, left = psutil.wait_procs(processes, timeout=STOP_GRACE_SECONDS)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in process.children(recursive=True):
+                child.kill()
+            process.kill()
+    psutil.wait_procs(left, timeout=STOP_GRACE_SECONDS)
+
+
+def log_tail(log: Path) -> str:
+    """The last lines of a log, for an error message."""
+    if not log.exists():
+        return "(no log)"
+    with log.open("rb") as f:
+        f.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+        lines = f.read().decode(errors="replace").splitlines()
+    return "\n".join(lines[-12:])

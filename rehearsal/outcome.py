@@ -1,0 +1,111 @@
+"""Looks at what a rehearsal brought about: every model's replicas, where they stand, and whether anything is on a node where it should not be."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rehearsal.cluster.api import Api, Object
+from rehearsal.cluster.nodes import ZONE_LABEL, is_ready, pod_gpus
+from rehearsal.errors import UserError
+from settings.models import Model
+from settings.pools import POOL_LABEL
+from settings.stack import Settings
+
+SERVING = "serving.kserve.io/v1beta1"
+SERVICE_LABEL = "serving.kserve.io/inferenceservice"
+# Seconds until every replica must be ready after the engine is done: the autoscaler's first sync and scheduling, all simulated.
+REPLICAS_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOutcome:
+    """One model as it stands in the cluster. `zones` maps a zone to its ready replicas; `problems` is empty when all is as the settings ask."""
+
+    name: str
+    ready: bool
+    url: str
+    replicas: int
+    wanted: int
+    gpus: int
+    pool: str
+    nodes: tuple[str, ...]
+    zones: dict[str, int] = field(default_factory=dict[str, int])
+    problems: tuple[str, ...] = ()
+
+
+def observe(api: Api, settings: Settings) -> list[ModelOutcome]:
+    """Every enabled model as it stands now."""
+    nodes = {n["metadata"]["name"]: n for n in api.list("v1", "Node")}
+    return [_observe(api, settings, model, nodes) for model in settings.enabled_models]
+
+
+def wait_for_models(api: Api, settings: Settings, seconds: float = REPLICAS_SECONDS) -> list[ModelOutcome]:
+    """Wait until every enabled model has its minimum of ready replicas in the right places. Raises UserError naming what is missing."""
+    deadline = time.monotonic() + seconds
+    while True:
+        outcomes = observe(api, settings)
+        broken = [o for o in outcomes if o.problems]
+        if not broken:
+            return outcomes
+        if time.monotonic() > deadline:
+            lines = [f"  {o.name}: {problem}" for o in broken for problem in o.problems]
+            raise UserError("\n".join([f"after {seconds:.0f} s the models are not as the settings ask:", *lines]))
+        time.sleep(0.2)
+
+
+def _observe(api: Api, settings: Settings, model: Model, nodes: dict[str, Object]) -> ModelOutcome:
+    pool = settings.pool_of(model)
+    service = api.get(SERVING, "InferenceService", model.name, settings.namespace)
+    pods = [
+        p for p in api.list("v1", "Pod", settings.namespace, f"{SERVICE_LABEL}={model.name}")
+        if is_ready(p) and not p["metadata"].get("deletionTimestamp")
+    ]
+    places = [nodes[p["spec"]["nodeName"]] for p in pods if p["spec"].get("nodeName") in nodes]
+    zones = Counter(str(n["metadata"]["labels"].get(ZONE_LABEL)) for n in places)
+    problems: list[str] = []
+    if service is None:
+        problems.append("there is no InferenceService")
+    elif not is_ready(service):
+        problems.append(f"the InferenceService is not Ready: {_why(service)}")
+    if len(pods) < model.min_replicas:
+        problems.append(f"{len(pods)} of {model.min_replicas} replicas are ready{_pending(api, settings, model)}")
+    if strays := sorted({n["metadata"]["name"] for n in places if n["metadata"]["labels"].get(POOL_LABEL) != pool.name}):
+        problems.append(f"replicas stand outside pool {pool.name}, on {', '.join(strays)}")
+    if model.spread.kind == "zones" and len(pods) > 1 and len(zones) < min(2, len(settings.zones_of(pool))):
+        problems.append(f"all {len(pods)} replicas stand in one zone, {next(iter(zones), 'none')}")
+    status: dict[str, Any] = (service or {}).get("status", {})
+    url = status.get("url") or status.get("address", {}).get("url", "")
+    return ModelOutcome(
+        name=model.name, ready=not problems, url=str(url), replicas=len(pods), wanted=model.min_replicas, gpus=sum(map(pod_gpus, pods)),
+        pool=pool.name, nodes=tuple(sorted(n["metadata"]["name"] for n in places)), zones=dict(sorted(zones.items())), problems=tuple(problems),
+    )
+
+
+def _why(service: Object) -> str:
+    conditions: list[dict[str, str]] = service.get("status", {}).get("conditions", [])
+    said = [f"{c['type']}: {c.get('message') or c.get('reason', '')}" for c in conditions if c["status"] != "True"]
+    return "; ".join(said) or "no condition yet"
+
+
+def _pending(api: Api, settings: Settings, model: Model) -> str:
+    """The scheduler's words on a replica that finds no node."""
+    for pod in api.list("v1", "Pod", settings.namespace, f"{SERVICE_LABEL}={model.name}"):
+        for condition in pod.get("status", {}).get("conditions", []):
+            if condition["type"] == "PodScheduled" and condition["status"] == "False":
+                return f" ({condition.get('message', '')})"
+    return ""
+
+
+def print_outcomes(console: Console, outcomes: list[ModelOutcome]) -> None:
+    """One row a model: name, URL, replicas, GPUs, nodes by zone."""
+    table = Table(title="models", title_justify="left")
+    for column in ("model", "ready", "replicas", "GPUs", "pool", "nodes by zone", "URL"):
+        table.add_column(column, overflow="fold")
+    for o in outcomes:
+        by_zone = ", ".join(f"{zone}: {count}" for zone, count in o.zones.items())
+        table.add_row(o.name, "yes" if o.ready else "no", str(o.replicas), str(o.gpus), o.pool, f"{by_zone} ({', '.join(sorted(set(o.nodes)))})", o.url)
+    console.print(table)

@@ -1,0 +1,103 @@
+"""`vp rehearse STACK`: the stack's own program and settings, deployed by the real engine and provider to a simulated cluster."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from rehearsal.cluster import lifecycle
+from rehearsal.cluster.layout import ClusterLayout
+from rehearsal.cluster.nodes import Reconciled, node_objects, reconcile_nodes
+from rehearsal.errors import UserError
+from rehearsal.outcome import ModelOutcome, print_outcomes, wait_for_models
+from rehearsal.substitutions import Config, Substitution, substitute
+from rehearsal.toolchain import Toolchain, ensure_tools
+from rehearsal.update import Stack
+from rehearsal.workspace import pulumi_environment, write_project
+from settings.loader import load_stack_file
+from settings.stack import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a stack becomes in a rehearsal: the changed `config` of its file, the settings it loads to, and the list of what was put in place of what."""
+
+    stack: str
+    config: Config
+    settings: Settings
+    substitutions: tuple[Substitution, ...]
+
+
+def plan(stack: str, root: Path) -> Plan:
+    """Load a stack and substitute. Raises SettingsError when the stack's own file is refused; a substituted file is loaded again, by the same checks."""
+    path = root / f"Pulumi.{stack}.yaml"
+    settings = load_stack_file(path)
+    original: Mapping[str, Any] = yaml.safe_load(path.read_text())["config"]
+    config, applied = substitute(original, settings, stack)
+    return Plan(stack=stack, config=config, settings=_reload(config, stack), substitutions=tuple(applied))
+
+
+def _reload(config: Config, stack: str) -> Settings:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"Pulumi.{stack}.yaml"
+        path.write_text(yaml.safe_dump({"config": config}, sort_keys=False))
+        return load_stack_file(path)
+
+
+def start_cluster(plan: Plan, root: Path, tools: Toolchain, console: Console) -> tuple[ClusterLayout, Reconciled]:
+    """Start the stack's cluster unless it runs, and bring its nodes in line with the pools."""
+    layout = ClusterLayout(project_root=root, name=plan.stack)
+    with console.status("starting the cluster") as status:
+        if lifecycle.up(layout, tools, lambda text: status.update(text)):
+            console.print(f"cluster {layout.name}: started, kubeconfig {layout.kubeconfig}", highlight=False, soft_wrap=True)
+        status.update("bringing the simulated nodes in line with the pools")
+        with lifecycle.connect(layout) as api:
+            changed = reconcile_nodes(api, node_objects(plan.settings, tools.kubernetes_version))
+    return layout, changed
+
+
+def open_stack(plan: Plan, layout: ClusterLayout, tools: Toolchain, console: Console) -> Stack:
+    """The Pulumi stack of a rehearsal whose cluster runs."""
+    folder = write_project(layout, plan.stack, plan.config)
+    return Stack(plan.stack, folder, pulumi_environment(layout, tools), tools.pulumi, console)
+
+
+def rehearse(stack: str, root: Path, console: Console) -> list[ModelOutcome]:
+    """Do it all: tools, cluster, nodes, `pulumi up`, and a look at every model. Raises UserError or SettingsError."""
+    chosen = plan(stack, root)
+    print_substitutions(console, chosen)
+    tools = ensure_tools(console=console)
+    layout, nodes = start_cluster(chosen, root, tools, console)
+    counts = f"{nodes.created} new, {nodes.replaced} replaced, {nodes.deleted} removed, {nodes.unchanged} unchanged"
+    console.print(f"nodes: {counts}", highlight=False)
+    changes = open_stack(chosen, layout, tools, console).up()
+    console.print("pulumi up: " + ", ".join(f"{count} {what}" for what, count in sorted(changes.items())), highlight=False)
+    with lifecycle.connect(layout) as api:
+        outcomes = wait_for_models(api, chosen.settings)
+    print_outcomes(console, outcomes)
+    return outcomes
+
+
+def destroy(stack: str, root: Path, console: Console) -> dict[str, int]:
+    """`pulumi destroy` of a rehearsal stack; its cluster goes on. Raises UserError when the cluster does not run."""
+    chosen = plan(stack, root)
+    layout = ClusterLayout(project_root=root, name=stack)
+    if lifecycle.status(layout).state != "running":
+        message = f"the rehearsal cluster {stack} does not run: there is nothing to destroy. `vp cluster down {stack}` removes what is left of it."
+        raise UserError(message)
+    return open_stack(chosen, layout, ensure_tools(console=console), console).destroy()
+
+
+def print_substitutions(console: Console, plan: Plan) -> None:
+    """What this rehearsal replaces, and what it therefore can not show."""
+    table = Table(title=f"rehearsal of {plan.stack}: substitutions", title_justify="left")
+    for column in ("what", "in the stack", "in the rehearsal", "therefore not exercised"):
+        table.add_column(column, overflow="fold")
+    for s in plan.substitutions:
+        table.add_row(s.what, s.stack, s.rehearsal, s.not_exercised)
+    console.print(table)

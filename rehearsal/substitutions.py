@@ -1,0 +1,132 @@
+"""What a rehearsal puts in the place of what a stack asks for: ONE table, read by the rehearsal, printed to its user.
+
+A row either swaps a section of the stack file (`swap`) or only says what stands in for something that the settings name and the simulated cluster
+answers differently. Everything that no row names is the stack's own, byte for byte.
+"""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from settings.stack import Settings
+
+Config = dict[str, Any]
+KEY_PREFIX = "vllm-platform:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Substitution:
+    """One applied row: what the stack says, what the rehearsal does, and what therefore is not shown."""
+
+    what: str
+    stack: str
+    rehearsal: str
+    not_exercised: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """`applies` gives the stack's own value in words, or None when there is nothing to substitute; `swap` gives the section's new value."""
+
+    what: str
+    applies: Callable[[Settings], str | None]
+    rehearsal: str
+    not_exercised: str
+    section: str = ""
+    swap: Callable[[Settings, str], Config] | None = None
+
+
+def _cluster(settings: Settings, name: str) -> Config:
+    cluster = settings.cluster
+    version = {} if cluster.kind == "existing" else {"version": cluster.version}
+    return {"kind": "rehearsal", "name": name, "region": cluster.region, "zones": list(cluster.zones), **version}
+
+
+def _registry(settings: Settings, _: str) -> Config:
+    # The same host, so that image references are those of the stack; only the repository in ECR is not created.
+    return {"kind": "external", "host": settings.registry.host}
+
+
+def _pools(settings: Settings, kind: str) -> str | None:
+    found = [p.name for p in settings.pools if p.provisioner.kind == kind]
+    return f"{kind}: {', '.join(found)}" if found else None
+
+
+def _capacity(settings: Settings) -> str | None:
+    found = [f"{p.name} ({p.capacity.kind})" for p in settings.pools if p.capacity.kind != "on-demand"]
+    return ", ".join(found) or None
+
+
+def _example_digests(settings: Settings) -> str | None:
+    return ", ".join(settings.example_digests()) or None
+
+
+def _scalers(settings: Settings) -> str | None:
+    found = [m.name for m in settings.enabled_models if m.autoscaling.kind == "hpa"]
+    return f"hpa: {', '.join(found)}" if found else None
+
+
+def _weights(settings: Settings) -> str | None:
+    found = [f"{m.name} ({m.weights.kind})" for m in settings.enabled_models]
+    return ", ".join(found) or None
+
+
+TABLE: tuple[_Row, ...] = (
+    _Row(
+        what="cluster", section="cluster", swap=_cluster,
+        applies=lambda s: None if s.cluster.kind == "rehearsal" else f"{s.cluster.kind}, {s.cluster.region}",
+        rehearsal="embedded API server, scheduler, controllers and KServe on loopback",
+        not_exercised="AWS network, IAM, EKS and its add-ons, private endpoint, upgrades",
+    ),
+    _Row(
+        what="registry", section="registry", swap=_registry,
+        applies=lambda s: f"ecr {s.registry.host}" if s.registry.kind == "ecr" else None,
+        rehearsal="the same host as plain text; nothing is built, pushed or pulled",
+        not_exercised="image build, push, pull, pull rights",
+    ),
+    _Row(
+        what="elastic nodes", applies=lambda s: _pools(s, "karpenter"),
+        rehearsal="every node of the pool's maximum stands from the start",
+        not_exercised="Karpenter, node start-up time, capacity shortage, consolidation",
+    ),
+    _Row(
+        what="fixed nodes", applies=lambda s: _pools(s, "managed"),
+        rehearsal="simulated nodes with the instance type's real sizes",
+        not_exercised="managed node groups, AMIs, node repair",
+    ),
+    _Row(
+        what="capacity", applies=_capacity,
+        rehearsal="plain nodes that carry the capacity's label",
+        not_exercised="Spot interruption, reservations, Capacity Blocks",
+    ),
+    _Row(
+        what="example digests", applies=_example_digests,
+        rehearsal="accepted, because no image is pulled (a real `up` refuses them)",
+        not_exercised="whether the images exist",
+    ),
+    _Row(
+        what="pods", applies=_weights,
+        rehearsal="KWOK reports each scheduled pod as running and ready at once",
+        not_exercised="images, weights, engine start, probes, preStop, drain, data path, GPU drivers",
+    ),
+    _Row(
+        what="scaler's metrics", applies=_scalers,
+        rehearsal="the real HPA controller holds the minimum, for there are no metrics",
+        not_exercised="DCGM, Prometheus Adapter, scaling on load",
+    ),
+)
+
+
+def substitute(config: Mapping[str, Any], settings: Settings, name: str) -> tuple[Config, list[Substitution]]:
+    """The stack file's `config` for a rehearsal cluster called `name`, and the rows that apply. The input is not changed."""
+    result: Config = deepcopy(dict(config))
+    applied: list[Substitution] = []
+    for row in TABLE:
+        value = row.applies(settings)
+        if value is None:
+            continue
+        if row.swap is not None:
+            result[f"{KEY_PREFIX}{row.section}"] = row.swap(settings, name)
+        applied.append(Substitution(what=row.what, stack=value, rehearsal=row.rehearsal, not_exercised=row.not_exercised))
+    return result, applied

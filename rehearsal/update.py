@@ -1,0 +1,156 @@
+"""Runs the Pulumi engine on a rehearsal stack through the Automation API, shows its progress, and recovers from a run that was killed."""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pulumi import automation as auto
+from pulumi.automation import events
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from rehearsal.errors import UserError
+
+UNCHANGED = "same"
+
+
+class Stack:
+    """One rehearsal stack in its project folder."""
+
+    def __init__(self, name: str, folder: Path, environment: Mapping[str, str], pulumi: Path, console: Console) -> None:
+        """Create the stack in its backend unless it is there. `pulumi` is the binary to run."""
+        self.name = name
+        self._state = Path(environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+        self._console = console
+        options = auto.LocalWorkspaceOptions(
+            work_dir=str(folder), env_vars=dict(environment), pulumi_command=_command(pulumi),
+        )
+        self._recover_locks()
+        self._stack = auto.create_or_select_stack(stack_name=name, work_dir=str(folder), opts=options)
+
+    def up(self) -> dict[str, int]:
+        """Create or update everything. Returns how many resources were created, updated, deleted and left the same.
+
+        Raises UserError with the engine's diagnostics when the update fails.
+        """
+        self._recover_pending()
+        with _Watch(self._console, f"pulumi up {self.name}") as watch:
+            try:
+                result = self._stack.up(on_event=watch.event, suppress_progress=True, color="never")
+            except auto.CommandError as error:
+                raise UserError(watch.failure(error)) from None
+        return dict(result.summary.resource_changes or {})
+
+    def destroy(self) -> dict[str, int]:
+        """Delete everything that the stack made."""
+        self._recover_pending()
+        with _Watch(self._console, f"pulumi destroy {self.name}") as watch:
+            try:
+                result = self._stack.destroy(on_event=watch.event, suppress_progress=True, color="never")
+            except auto.CommandError as error:
+                raise UserError(watch.failure(error)) from None
+        return dict(result.summary.resource_changes or {})
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets included: a rehearsal has none of anybody's."""
+        return {name: output.value for name, output in self._stack.outputs().items()}
+
+    def _recover_locks(self) -> None:
+        """Remove the lock of a run that is dead; refuse to work beside one that lives."""
+        for lock in self._state.glob(".pulumi/locks/**/*.json"):
+            try:
+                pid = int(json.loads(lock.read_text())["pid"])
+            except (ValueError, KeyError):
+                pid = -1
+            if pid > 0 and psutil.pid_exists(pid) and "pulumi" in psutil.Process(pid).name():
+                message = f"another Pulumi (process {pid}) works on stack {self.name} right now. Wait for it, or stop it, and try again."
+                raise UserError(message)
+            lock.unlink(missing_ok=True)
+            self._console.print(f"removed the lock of an earlier run of {self.name} that was killed")
+
+    def _recover_pending(self) -> None:
+        """After a killed run the state holds operations of unknown end. Drop them: the provider adopts, by server-side apply, what was really made."""
+        deployment = self._stack.export_stack().deployment or {}
+        pending = deployment.get("pending_operations") or []
+        if not pending:
+            return
+        self._console.print(f"an earlier run of {self.name} was killed during {len(pending)} operations; reading the real state first")
+        self._stack.refresh(clear_pending_creates=True, color="never", suppress_progress=True)
+
+
+def _command(pulumi: Path) -> auto.PulumiCommand:
+    # The Automation API looks for ROOT/bin/pulumi.
+    return auto.PulumiCommand(root=str(pulumi.parent.parent))
+
+
+class _Watch:
+    """Turns engine events into one progress line, and keeps the diagnostics for an error message."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console = console
+        self._title = title
+        self._running: dict[str, float] = {}
+        self._diagnostics: list[str] = []
+        self._done = 0
+        self._changed = 0
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._task = self._progress.add_task(title, total=None)
+
+    def __enter__(self) -> "_Watch":
+        if self._console.is_terminal:
+            self._progress.start()
+        else:
+            self._console.print(f"{self._title} …")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def event(self, event: events.EngineEvent) -> None:
+        if event.resource_pre_event:
+            self._running[_short(event.resource_pre_event.metadata.urn)] = time.monotonic()
+        elif event.res_outputs_event:
+            self._finish(event.res_outputs_event.metadata)
+        elif event.res_op_failed_event:
+            self._running.pop(_short(event.res_op_failed_event.metadata.urn), None)
+        elif event.diagnostic_event and event.diagnostic_event.severity in {"error", "warning"}:
+            where = f"{_short(event.diagnostic_event.urn)}: " if event.diagnostic_event.urn else ""
+            self._diagnostics.append(f"{event.diagnostic_event.severity}: {where}{_plain(event.diagnostic_event.message)}")
+        self._describe()
+
+    def failure(self, error: auto.CommandError) -> str:
+        """What the engine said, without the Automation API's traceback."""
+        said = [d for d in self._diagnostics if d.startswith("error")] or [str(error)]
+        return f"{self._title} failed:\n" + "\n".join(said)
+
+    def _finish(self, metadata: events.StepEventMetadata) -> None:
+        name = _short(metadata.urn)
+        started = self._running.pop(name, None)
+        self._done += 1
+        if metadata.op == UNCHANGED:
+            return
+        self._changed += 1
+        if not self._console.is_terminal:
+            seconds = f" ({time.monotonic() - started:.1f} s)" if started else ""
+            self._console.print(f"  {metadata.op} {name}{seconds}", highlight=False)
+
+    def _describe(self) -> None:
+        oldest = next(iter(self._running), "")
+        waiting = f", {oldest}" + (f" and {len(self._running) - 1} more" if len(self._running) > 1 else "") if oldest else ""
+        self._progress.update(self._task, description=f"{self._title}: {self._done} done, {self._changed} changed{waiting}")
+
+
+def _short(urn: str) -> str:
+    """`kubernetes:policy/v1:PodDisruptionBudget::qwen` of a URN: last type and name."""
+    parts = urn.split("::")
+    return f"{parts[2].split('$')[-1]} {parts[3]}" if len(parts) > 3 else urn  # noqa: PLR2004 - a URN has four parts
+
+
+def _plain(message: str) -> str:
+    """A diagnostic without the engine's colour marks."""
+    return re.sub(r"<\{%.*?%\}>", "", message).strip()
