@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 import yaml
 from pydantic import Field, TypeAdapter
@@ -11,14 +11,14 @@ from settings.base import Section
 
 DATA: Final = Path(__file__).parent / "data"
 ComputeCapability = tuple[int, int]
-Quantization = Literal["none", "awq", "gptq", "fp8"]
+Task = Literal["generate", "embed"]
 
 
 class GpuFacts(Section):
     """The GPUs of one node.
 
     memory_mib: memory of one GPU as the driver and the EC2 API report it.
-    cuda_mib: what CUDA calls the total capacity, a little less; the engine's share is taken from this.
+    cuda_mib: what CUDA calls its total capacity, a little less; the engine's share is taken from this.
     """
 
     name: str
@@ -34,7 +34,6 @@ class InstanceFacts(Section):
 
     allocatable_cpu_m, allocatable_memory_mib: what pods can have, thousandths of a core and MiB.
     needs_placement: too scarce and too costly to be put somewhere by default.
-    zones: region -> zones that offer it; a region that is not listed is not known, and not checked.
     """
 
     vcpu: int
@@ -44,15 +43,13 @@ class InstanceFacts(Section):
     max_pods: int
     gpu: GpuFacts | None = None
     needs_placement: bool = False
-    zones: dict[str, tuple[str, ...]] = {}
-    source: str
 
 
 class ModelFacts(Section):
     """One set of weights.
 
-    parameters: number of parameters, all experts. weight_bytes: size of the safetensors files.
-    head_size: width of one attention head; max_positions: longest context without rope scaling.
+    parameters: number of parameters, all experts. weight_bytes: size of the weight files.
+    head_size: width of one attention head. max_positions: longest context, in tokens. dtype: of what is not quantized.
     """
 
     parameters: int
@@ -65,37 +62,62 @@ class ModelFacts(Section):
     vocabulary: int
     max_positions: int
     weight_bytes: int
-    quantization: Quantization
+    quantization: Literal["none", "awq", "gptq", "fp8"]
     min_compute_capability: ComputeCapability
     dtype: Literal["float16", "bfloat16"]
     experts: int = 0
-    tasks: Annotated[tuple[Literal["generate", "embed"], ...], Field(min_length=1)]
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     licence: str
-    source: str
 
 
 @cache
-def _read(name: str) -> dict[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads the three files about 8 times faster
-    return yaml.load((DATA / name).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - both are safe loaders
+def read(name: str) -> dict[str, Any]:
+    """Read one data file, with its date and source."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is about 8 times faster
+    return cast("dict[str, Any]", yaml.load((DATA / name).read_text(encoding="utf-8"), Loader=loader))  # noqa: S506 - both are safe
 
 
 @cache
 def instances() -> dict[str, InstanceFacts]:
     """Return all instance types by name."""
-    return TypeAdapter(dict[str, InstanceFacts]).validate_python(_read("instances.yaml")["instances"])
+    data = read("instances.yaml")
+    joined: dict[str, dict[str, Any]] = {}
+    for name, entry in cast("dict[str, dict[str, Any]]", data["instances"]).items():
+        fields = {key: value for key, value in entry.items() if key not in {"gpu", "gpu_count", "source"}}
+        if "gpu" in entry:
+            fields["gpu"] = {**data["gpus"][entry["gpu"]], "count": entry["gpu_count"]}
+        joined[name] = fields
+    return TypeAdapter(dict[str, InstanceFacts]).validate_python(joined)
 
 
 @cache
 def models() -> dict[str, ModelFacts]:
     """Return all models by repository name."""
-    return TypeAdapter(dict[str, ModelFacts]).validate_python(_read("models.yaml")["models"])
+    return TypeAdapter(dict[str, ModelFacts]).validate_python(read("models.yaml")["models"])
 
 
 @cache
 def regions() -> dict[str, tuple[str, ...]]:
     """Return all regions with their zones."""
-    return TypeAdapter(dict[str, tuple[str, ...]]).validate_python(_read("regions.yaml")["regions"])
+    return TypeAdapter(dict[str, tuple[str, ...]]).validate_python(read("regions.yaml")["regions"])
+
+
+def region_of(zone: str) -> str | None:
+    """Return the region that a zone belongs to, or None for an unknown zone."""
+    return next((region for region, zones in regions().items() if zone in zones), None)
+
+
+def offered_zones(instance_type: str, region: str) -> int | None:
+    """Return in how many zones of a region an instance type is offered, or None where that is not known."""
+    data = read("offerings.yaml")
+    if region not in data["covered"] or instance_type not in data["offered"]:
+        return None
+    return len(data["offered"][instance_type].get(region, ()))
+
+
+def offering_regions(instance_type: str) -> tuple[str, ...]:
+    """Return the regions that are known to offer an instance type."""
+    return tuple(read("offerings.yaml")["offered"].get(instance_type, ()))
 
 
 def instance(name: str) -> InstanceFacts:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from settings.base import Section
 from settings.engine import Engine
-from settings.facts import ModelFacts, model_facts
+from settings.facts import ModelFacts, Task, model_facts
 from settings.pools import CapacityKind
 from settings.registry import Image
 from settings.scalars import CpuQuantity, MemoryQuantity, ModelName, Positive, Revision, Seconds, Switch, mebibytes, millicores
@@ -17,7 +17,6 @@ from settings.weights import BakedWeights, CachedWeights, Mount, Weights
 # Time between the end of the drain and the kill, for the engine to leave the GPU in good order.
 TERMINATION_MARGIN_SECONDS: Final = 15
 
-Task = Literal["generate", "embed"]
 Tier = Literal["core", "best-effort"]
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from settings.base import Section
 from settings.cluster import Cluster
+from settings.facts import instances
 from settings.models import Model
 from settings.pools import GpuPool, Pool
 from settings.registry import Registry
@@ -22,8 +23,14 @@ def matching_pools(model: Model, pools: tuple[Pool, ...]) -> tuple[GpuPool, ...]
         if isinstance(pool, GpuPool)
         and wanted.pool in {None, pool.name}
         and wanted.capacity in {None, pool.capacity.kind}
-        and wanted.gpu_type in {None, pool.gpu.type_label}
+        and _has_gpu_type(pool, wanted.gpu_type)
     )
+
+
+def _has_gpu_type(pool: GpuPool, wanted: str | None) -> bool:
+    """Compare GPU kinds; a pool whose instance type has no facts, or no GPU, has no kind."""
+    facts = instances().get(pool.instance_type)
+    return wanted is None or (facts is not None and facts.gpu is not None and facts.gpu.type_label == wanted)
 
 
 class Settings(Section):
