@@ -11,7 +11,10 @@ from settings.scalars import ClusterName, Zone
 def _kubernetes_version(value: str) -> str:
     major, _, minor = value.partition(".")
     if not (major.isdecimal() and minor.isdecimal()):
-        raise refusal("not a Kubernetes minor version", 'write it as "1.36", in quotes (without them YAML reads a number)')
+        raise refusal(
+            "not a Kubernetes minor version",
+            'write it as "1.36", in quotes (without them YAML reads a number)',
+        )
     return value
 
 
@@ -22,7 +25,9 @@ def _kubeconfig_path(value: str) -> str:
             "write the path of the kubeconfig file, e.g. '~/.kube/config'",
         )
     if not value:
-        raise refusal("no kubeconfig is named", "write the path of the kubeconfig file, e.g. '~/.kube/config'")
+        raise refusal(
+            "no kubeconfig is named", "write the path of the kubeconfig file, e.g. '~/.kube/config'"
+        )
     return value
 
 

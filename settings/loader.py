@@ -75,19 +75,36 @@ def _config_of(stack: str, path: Path) -> dict[str, object]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         there = ", ".join(sorted(stack_name(file) for file in path.parent.glob("Pulumi.*.yaml"))) or "none"
-        raise refuse(path.name, None, "there is no such stack file", f"use one of the stacks that exist: {there}") from None
+        raise refuse(
+            path.name, None, "there is no such stack file", f"use one of the stacks that exist: {there}"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise refuse(path.name, None, f"can not be read: {error}", "make it a readable text file in UTF-8") from None
+        raise refuse(
+            path.name, None, f"can not be read: {error}", "make it a readable text file in UTF-8"
+        ) from None
     try:
         document = stack_yaml.load(text)
     except stack_yaml.YAML_ERRORS as error:
-        raise refuse(path.name, None, f"not valid YAML: {stack_yaml.explain(error)}", "correct the YAML at that place") from None
+        raise refuse(
+            path.name, None, f"not valid YAML: {stack_yaml.explain(error)}", "correct the YAML at that place"
+        ) from None
     if not isinstance(document, dict):
-        raise refuse(path.name, document, "must be a mapping with the key `config`", "begin the file with `config:`")
+        raise refuse(
+            path.name, document, "must be a mapping with the key `config`", "begin the file with `config:`"
+        )
     config = cast("dict[Any, Any]", document).get("config")
     if not isinstance(config, dict):
-        raise refuse("config", config, "must be a mapping of configuration keys", f"write `config:` and below it keys such as `{_PREFIX}pools:`")
-    return {str(key).removeprefix(_PREFIX): value for key, value in cast("dict[Any, Any]", config).items() if str(key).startswith(_PREFIX)}
+        raise refuse(
+            "config",
+            config,
+            "must be a mapping of configuration keys",
+            f"write `config:` and below it keys such as `{_PREFIX}pools:`",
+        )
+    return {
+        str(key).removeprefix(_PREFIX): value
+        for key, value in cast("dict[Any, Any]", config).items()
+        if str(key).startswith(_PREFIX)
+    }
 
 
 def _decoded(key: str, text: str | None) -> object:

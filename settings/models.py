@@ -10,7 +10,17 @@ from settings.engine import Engine
 from settings.facts import ModelFacts, Task, model_facts
 from settings.pools import CapacityKind
 from settings.registry import Image
-from settings.scalars import CpuQuantity, MemoryQuantity, ModelName, Positive, Revision, Seconds, Switch, mebibytes, millicores
+from settings.scalars import (
+    CpuQuantity,
+    MemoryQuantity,
+    ModelName,
+    Positive,
+    Revision,
+    Seconds,
+    Switch,
+    mebibytes,
+    millicores,
+)
 from settings.scaling import Autoscaling, Rollout, RollingRollout, Spread, ZoneSpread
 from settings.weights import BakedWeights, CachedWeights, Mount, Weights
 

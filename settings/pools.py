@@ -16,7 +16,9 @@ GPU_TAINT_KEY: Final = "dedicated"
 GPU_TAINT_VALUE: Final = "gpu"
 GPU_RESOURCE: Final = "nvidia.com/gpu"
 
-_LABEL_KEY: Final = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_KEY: Final = re.compile(
+    r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
 
 
 def _label_key(value: str) -> str:
@@ -66,7 +68,9 @@ class CapacityBlock(Section):
     reservation: ReservationId
 
 
-Capacity = Annotated[OnDemandCapacity | SpotCapacity | ReservedCapacity | CapacityBlock, Field(discriminator="kind")]
+Capacity = Annotated[
+    OnDemandCapacity | SpotCapacity | ReservedCapacity | CapacityBlock, Field(discriminator="kind")
+]
 CapacityKind = Literal["on-demand", "spot", "reserved", "capacity-block"]
 
 
@@ -88,7 +92,9 @@ class ClusterGroupPlacement(Section):
     kind: Literal["cluster-group"]
 
 
-Placement = Annotated[SingleZonePlacement | SpreadPlacement | ClusterGroupPlacement, Field(discriminator="kind")]
+Placement = Annotated[
+    SingleZonePlacement | SpreadPlacement | ClusterGroupPlacement, Field(discriminator="kind")
+]
 
 
 class _Pool(Section):

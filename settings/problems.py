@@ -47,7 +47,9 @@ class SettingsError(Exception):
         """One text for the terminal, for Pulumi's diagnostics and for a pull request."""
         count = len(self.problems)
         head = f"stack {self.stack}: {count} {'problem' if count == 1 else 'problems'} in its settings, nothing was deployed"
-        return "\n".join([head, *(f"  {index}. {problem}" for index, problem in enumerate(self.problems, start=1))])
+        return "\n".join(
+            [head, *(f"  {index}. {problem}" for index, problem in enumerate(self.problems, start=1))]
+        )
 
 
 def show(value: object) -> str:

@@ -8,7 +8,9 @@ from pydantic import AfterValidator, Field
 from settings.base import Section, refusal
 from settings.scalars import EXAMPLE_DIGEST, Digest
 
-_HOST: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:\d{1,5})?(/[a-z0-9][-a-z0-9_./]*[a-z0-9])?")
+_HOST: Final = re.compile(
+    r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:\d{1,5})?(/[a-z0-9][-a-z0-9_./]*[a-z0-9])?"
+)
 _REPOSITORY: Final = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -21,24 +23,39 @@ def _account(value: str) -> str:
 
 def _host(value: str) -> str:
     if not _HOST.fullmatch(value):
-        raise refusal("not the host of a registry", "write the host alone, without 'https://', e.g. 'harbor.internal' or 'harbor.internal:5000'")
+        raise refusal(
+            "not the host of a registry",
+            "write the host alone, without 'https://', e.g. 'harbor.internal' or 'harbor.internal:5000'",
+        )
     return value
 
 
 def _repository(value: str) -> str:
     first = value.split("/")[0]
     if "/" in value and ("." in first or ":" in first or first == "localhost"):
-        raise refusal("a registry's host belongs to the section `registry`, one per stack", f"write {value.partition('/')[2]!r} here")
+        raise refusal(
+            "a registry's host belongs to the section `registry`, one per stack",
+            f"write {value.partition('/')[2]!r} here",
+        )
     if "@" in value or ":" in value:
-        raise refusal("tag and digest have keys of their own", "write the repository alone; put the tag in `tag` and the digest in `digest`")
+        raise refusal(
+            "tag and digest have keys of their own",
+            "write the repository alone; put the tag in `tag` and the digest in `digest`",
+        )
     if not _REPOSITORY.fullmatch(value):
-        raise refusal("not the name of an image repository", "use lower-case letters, digits, '.', '_', '-' and '/', e.g. 'llm/vllm-qwen-7b-awq'")
+        raise refusal(
+            "not the name of an image repository",
+            "use lower-case letters, digits, '.', '_', '-' and '/', e.g. 'llm/vllm-qwen-7b-awq'",
+        )
     return value
 
 
 def _tag(value: str) -> str:
     if value == "latest":
-        raise refusal("`latest` names another image tomorrow: replicas of one model would differ", "write the tag of a release, e.g. 'v1.0'")
+        raise refusal(
+            "`latest` names another image tomorrow: replicas of one model would differ",
+            "write the tag of a release, e.g. 'v1.0'",
+        )
     if not _TAG.fullmatch(value):
         raise refusal("not an image tag", "write the tag of a release, e.g. 'v1.0'")
     return value

@@ -31,7 +31,10 @@ def _named(what: str, longest: int, *, letter_first: bool) -> Callable[[str], st
 
     def check(value: str) -> str:
         if len(value) > longest:
-            raise refusal(f"{what} has {len(value)} characters, at most {longest} are possible", f"shorten it to {longest} characters or fewer")
+            raise refusal(
+                f"{what} has {len(value)} characters, at most {longest} are possible",
+                f"shorten it to {longest} characters or fewer",
+            )
         if not pattern.fullmatch(value):
             raise refusal(
                 f"{what} is not a DNS-1123 label",
@@ -62,7 +65,9 @@ def _matching(pattern: str, reason: str, fix: str) -> Callable[[str], str]:
 
 ModelName = Annotated[str, AfterValidator(_named("the model's name", MODEL_NAME_MAX, letter_first=True))]
 PoolName = Annotated[str, AfterValidator(_named("the pool's name", POOL_NAME_MAX, letter_first=False))]
-ClusterName = Annotated[str, AfterValidator(_named("the cluster's name", CLUSTER_NAME_MAX, letter_first=True))]
+ClusterName = Annotated[
+    str, AfterValidator(_named("the cluster's name", CLUSTER_NAME_MAX, letter_first=True))
+]
 Namespace = Annotated[str, AfterValidator(_named("the namespace", DNS_LABEL_MAX, letter_first=False))]
 ClaimName = Annotated[str, AfterValidator(_named("the claim's name", DNS_LABEL_MAX, letter_first=False))]
 
@@ -76,7 +81,11 @@ Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]
 Zone = Annotated[
     str,
     AfterValidator(
-        _matching(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", "not the name of an availability zone", "write a zone such as 'us-east-1a'")
+        _matching(
+            r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+            "not the name of an availability zone",
+            "write a zone such as 'us-east-1a'",
+        )
     ),
 ]
 Digest = Annotated[
@@ -101,7 +110,13 @@ Revision = Annotated[
 ]
 ReservationId = Annotated[
     str,
-    AfterValidator(_matching(r"cr-[0-9a-f]{17}", "not the id of a capacity reservation", "write the id, 'cr-' and 17 hex digits")),
+    AfterValidator(
+        _matching(
+            r"cr-[0-9a-f]{17}",
+            "not the id of a capacity reservation",
+            "write the id, 'cr-' and 17 hex digits",
+        )
+    ),
 ]
 
 _CPU: Final = re.compile(r"(\d+(?:\.\d{1,3})?)|(\d+)m")
@@ -158,6 +173,10 @@ def _checked(read: Callable[[str], int], what: str, example: str) -> Callable[[s
 
 
 CpuQuantity = Annotated[
-    str, BeforeValidator(_number_as_text), AfterValidator(_checked(millicores, "CPU", '"4" (cores) or "500m" (thousandths of a core)'))
+    str,
+    BeforeValidator(_number_as_text),
+    AfterValidator(_checked(millicores, "CPU", '"4" (cores) or "500m" (thousandths of a core)')),
 ]
-MemoryQuantity = Annotated[str, AfterValidator(_checked(mebibytes, "memory", '"16Gi" or "16384Mi", with the unit'))]
+MemoryQuantity = Annotated[
+    str, AfterValidator(_checked(mebibytes, "memory", '"16Gi" or "16384Mi", with the unit'))
+]

@@ -66,25 +66,39 @@ class KedaScaling(Section):
 
 
 _SCALERS: Final = (FixedScaling, HpaScaling, KedaScaling)
-_SCALER_KEYS: Final = {str(get_args(scaler.model_fields["kind"].annotation)[0]): set(scaler.model_fields) for scaler in _SCALERS}
+_SCALER_KEYS: Final = {
+    str(get_args(scaler.model_fields["kind"].annotation)[0]): set(scaler.model_fields) for scaler in _SCALERS
+}
 
 
 def _one_scaler(value: object) -> object:
     """Exactly one scaler may own a Deployment's replicas; two would undo each other's work for ever."""
     fix = "keep one of `kind: hpa`, `kind: keda`, `kind: fixed`, with the keys of that kind only"
     if isinstance(value, list):
-        raise refusal(f"two scalers: {len(cast('list[Any]', value))} are listed, exactly one can own a model's replicas", fix)
+        raise refusal(
+            f"two scalers: {len(cast('list[Any]', value))} are listed, exactly one can own a model's replicas",
+            fix,
+        )
     if isinstance(value, dict):
         given = cast("dict[Any, Any]", value)
         own = _SCALER_KEYS.get(str(given.get("kind")), set[str]())
-        foreign = sorted(str(key) for key in given if own and key not in own and any(key in keys for keys in _SCALER_KEYS.values()))
+        foreign = sorted(
+            str(key)
+            for key in given
+            if own and key not in own and any(key in keys for keys in _SCALER_KEYS.values())
+        )
         if foreign:
             owners = sorted(kind for kind, keys in _SCALER_KEYS.items() if set(foreign) & (keys - own))
-            raise refusal(f"two scalers: {', '.join(foreign)} belongs to kind {' or '.join(owners)}, but kind is {given['kind']}", fix)
+            raise refusal(
+                f"two scalers: {', '.join(foreign)} belongs to kind {' or '.join(owners)}, but kind is {given['kind']}",
+                fix,
+            )
     return value
 
 
-Autoscaling = Annotated[FixedScaling | HpaScaling | KedaScaling, Field(discriminator="kind"), BeforeValidator(_one_scaler)]
+Autoscaling = Annotated[
+    FixedScaling | HpaScaling | KedaScaling, Field(discriminator="kind"), BeforeValidator(_one_scaler)
+]
 
 
 class RollingRollout(Section):

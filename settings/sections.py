@@ -42,9 +42,16 @@ def read_sections(config: Mapping[str, object]) -> tuple[Draft, list[Problem]]:
     problems = _unknown_sections(config)
     for name in SECTIONS:
         problems += _secrets_inside(name, config.get(name))
-    clean = {name: config[name] for name in SECTIONS if config.get(name) is not None and not is_secret(config[name])}
+    clean = {
+        name: config[name]
+        for name in SECTIONS
+        if config.get(name) is not None and not is_secret(config[name])
+    }
     missing = [name for name in _EXAMPLES if name not in clean and not is_secret(config.get(name))]
-    problems += [Problem(name, None, "the section is missing", f"add `vllm-platform:{name}:` with {_EXAMPLES[name]}") for name in missing]
+    problems += [
+        Problem(name, None, "the section is missing", f"add `vllm-platform:{name}:` with {_EXAMPLES[name]}")
+        for name in missing
+    ]
 
     def read(name: str, adapter: TypeAdapter[T], annotation: object) -> T | None:
         if name not in clean:
@@ -78,7 +85,11 @@ def _read_list(
     """Read a list item by item. Return the items that parsed, how many did not, and the problems."""
     value = clean.get(name, [])
     if not isinstance(value, list):
-        return (), 1, [Problem(name, value, "must be a list", f"write {_EXAMPLES[name]}, lines that begin with '- '")]
+        return (
+            (),
+            1,
+            [Problem(name, value, "must be a list", f"write {_EXAMPLES[name]}, lines that begin with '- '")],
+        )
     items: list[T] = []
     problems: list[Problem] = []
     broken = 0
@@ -120,5 +131,3 @@ def _secrets_inside(path: str, value: object, depth: int = 0) -> list[Problem]:
         for index, item in enumerate(cast("list[Any]", value)):
             found += _secrets_inside(f"{path}[{label(item, index)}]", item, depth + 1)
     return found
-
-

@@ -30,12 +30,16 @@ _BOUNDS: Final = {
 }
 
 
-def parse(adapter: TypeAdapter[T], annotation: object, value: object, root: str) -> tuple[T | None, list[Problem]]:
+def parse(
+    adapter: TypeAdapter[T], annotation: object, value: object, root: str
+) -> tuple[T | None, list[Problem]]:
     """Read a value as a type. Return it, or None and every problem; `root` is the path of the value in the file."""
     try:
         return adapter.validate_python(value), []
     except ValidationError as error:
-        return None, [_problem(details, annotation, value, root) for details in error.errors(include_url=False)]
+        return None, [
+            _problem(details, annotation, value, root) for details in error.errors(include_url=False)
+        ]
 
 
 def suggest(word: object, known: Iterable[str]) -> str:
@@ -76,7 +80,11 @@ def _walk(loc: tuple[int | str, ...], annotation: object, value: object, root: s
         else:
             value = _item(value, step)
             path += f".{step}"
-            field = here.model_fields.get(step) if isinstance(here, type) and issubclass(here, BaseModel) else None
+            field = (
+                here.model_fields.get(step)
+                if isinstance(here, type) and issubclass(here, BaseModel)
+                else None
+            )
             here = _bare(field.annotation) if field else object
     return _Place(path, key, here, owner)
 
@@ -108,7 +116,11 @@ def _members(annotation: object) -> dict[str, type[BaseModel]]:
     """Return the kinds of a discriminated union, by the word that chooses them."""
     if get_origin(annotation) not in {Union, UnionType}:
         return {}
-    models = [member for member in get_args(annotation) if isinstance(member, type) and issubclass(member, BaseModel)]
+    models = [
+        member
+        for member in get_args(annotation)
+        if isinstance(member, type) and issubclass(member, BaseModel)
+    ]
     return {str(get_args(model.model_fields["kind"].annotation)[0]): model for model in models}
 
 
@@ -149,8 +161,13 @@ def _key_words(kind: str, place: _Place) -> tuple[str, str]:
 def _shape_words(kind: str, context: Mapping[str, Any], place: _Place) -> tuple[str, str]:
     kinds = list(_members(place.here))
     if kind == "union_tag_invalid":
-        return f"unknown kind {context['tag']!r}", f"{suggest(context['tag'], kinds)}use one of: {', '.join(kinds)}"
+        return (
+            f"unknown kind {context['tag']!r}",
+            f"{suggest(context['tag'], kinds)}use one of: {', '.join(kinds)}",
+        )
     if kind == "union_tag_not_found":
         return "has no `kind`, which decides the other keys", f"add `kind:` with one of: {', '.join(kinds)}"
-    hint = f"`kind:` is one of: {', '.join(kinds)}" if kinds else f"the keys are: {', '.join(_keys(place.here))}"
+    hint = (
+        f"`kind:` is one of: {', '.join(kinds)}" if kinds else f"the keys are: {', '.join(_keys(place.here))}"
+    )
     return "must be a mapping of keys to values", f"write `key: value` pairs; {hint}"

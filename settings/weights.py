@@ -12,31 +12,47 @@ from settings.scalars import ClaimName, Switch
 # Directories that the pod fills with volumes of its own, or that the kernel owns: weights baked or mounted there would
 # be hidden or refused.
 RESERVED_PATHS: Final = ("/dev", "/tmp", "/proc", "/sys", "/etc", "/var/run", "/run")  # noqa: S108 - names, not files
-_S3_URI: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>[A-Za-z0-9!_.*'()/-]*[A-Za-z0-9!_.*'()-])/?")
+_S3_URI: Final = re.compile(
+    r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>[A-Za-z0-9!_.*'()/-]*[A-Za-z0-9!_.*'()-])/?"
+)
 
 
 def _container_path(value: str) -> str:
     path = PurePosixPath(value)
     if not path.is_absolute() or ".." in path.parts:
-        raise refusal("not an absolute path inside the container", "begin with '/' and leave out '..', e.g. '/opt/model'")
+        raise refusal(
+            "not an absolute path inside the container",
+            "begin with '/' and leave out '..', e.g. '/opt/model'",
+        )
     if str(path) in {"/", "//"}:
-        raise refusal("the container's root can not be a model's directory or a mount", "name a directory, e.g. '/opt/model'")
+        raise refusal(
+            "the container's root can not be a model's directory or a mount",
+            "name a directory, e.g. '/opt/model'",
+        )
     for reserved in RESERVED_PATHS:
         if path.is_relative_to(reserved):
-            raise refusal(f"{reserved} belongs to the system or to a volume of the pod, which would hide what is there", "use e.g. '/opt/model' or '/mnt/models'")
+            raise refusal(
+                f"{reserved} belongs to the system or to a volume of the pod, which would hide what is there",
+                "use e.g. '/opt/model' or '/mnt/models'",
+            )
     return str(path)
 
 
 def _sub_path(value: str) -> str:
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts:
-        raise refusal("not a path below the claim's root", "leave out the leading '/' and every '..', e.g. 'qwen2.5-7b'")
+        raise refusal(
+            "not a path below the claim's root", "leave out the leading '/' and every '..', e.g. 'qwen2.5-7b'"
+        )
     return "" if str(path) == "." else str(path)
 
 
 def _s3_uri(value: str) -> str:
     if not _S3_URI.fullmatch(value):
-        raise refusal("not the S3 address of a model's directory", "write 's3://BUCKET/PREFIX' with a prefix, e.g. 's3://llm-models/qwen3-235b'")
+        raise refusal(
+            "not the S3 address of a model's directory",
+            "write 's3://BUCKET/PREFIX' with a prefix, e.g. 's3://llm-models/qwen3-235b'",
+        )
     return value.rstrip("/")
 
 
