@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from rehearsal.cluster.api import Api, Object
-from rehearsal.cluster.nodes import ZONE_LABEL, is_ready, pod_gpus
+from rehearsal.cluster.api import Api, Object, conditions, has_condition
+from rehearsal.cluster.nodes import ZONE_LABEL, pod_gpus
 from rehearsal.errors import UserError
 from settings.models import Model
 from settings.pools import POOL_LABEL
@@ -62,14 +62,14 @@ def _observe(api: Api, settings: Settings, model: Model, nodes: dict[str, Object
     service = api.get(SERVING, "InferenceService", model.name, settings.namespace)
     pods = [
         p for p in api.list("v1", "Pod", settings.namespace, f"{SERVICE_LABEL}={model.name}")
-        if is_ready(p) and not p["metadata"].get("deletionTimestamp")
+        if has_condition(p, "Ready") and not p["metadata"].get("deletionTimestamp")
     ]
     places = [nodes[p["spec"]["nodeName"]] for p in pods if p["spec"].get("nodeName") in nodes]
     zones = Counter(str(n["metadata"]["labels"].get(ZONE_LABEL)) for n in places)
     problems: list[str] = []
     if service is None:
         problems.append("there is no InferenceService")
-    elif not is_ready(service):
+    elif not has_condition(service, "Ready"):
         problems.append(f"the InferenceService is not Ready: {_why(service)}")
     if len(pods) < model.min_replicas:
         problems.append(f"{len(pods)} of {model.min_replicas} replicas are ready{_pending(api, settings, model)}")
@@ -78,7 +78,8 @@ def _observe(api: Api, settings: Settings, model: Model, nodes: dict[str, Object
     if model.spread.kind == "zones" and len(pods) > 1 and len(zones) < min(2, len(settings.zones_of(pool))):
         problems.append(f"all {len(pods)} replicas stand in one zone, {next(iter(zones), 'none')}")
     status: dict[str, Any] = (service or {}).get("status", {})
-    url = status.get("url") or status.get("address", {}).get("url", "")
+    # Not `status.url`, which names a host of the ingress that the platform does not use.
+    url = status.get("address", {}).get("url", "")
     return ModelOutcome(
         name=model.name, ready=not problems, url=str(url), replicas=len(pods), wanted=model.min_replicas, gpus=sum(map(pod_gpus, pods)),
         pool=pool.name, nodes=tuple(sorted(n["metadata"]["name"] for n in places)), zones=dict(sorted(zones.items())), problems=tuple(problems),
@@ -86,15 +87,14 @@ def _observe(api: Api, settings: Settings, model: Model, nodes: dict[str, Object
 
 
 def _why(service: Object) -> str:
-    conditions: list[dict[str, str]] = service.get("status", {}).get("conditions", [])
-    said = [f"{c['type']}: {c.get('message') or c.get('reason', '')}" for c in conditions if c["status"] != "True"]
+    said = [f"{c['type']}: {c.get('message') or c.get('reason', '')}" for c in conditions(service) if c["status"] != "True"]
     return "; ".join(said) or "no condition yet"
 
 
 def _pending(api: Api, settings: Settings, model: Model) -> str:
     """The scheduler's words on a replica that finds no node."""
     for pod in api.list("v1", "Pod", settings.namespace, f"{SERVICE_LABEL}={model.name}"):
-        for condition in pod.get("status", {}).get("conditions", []):
+        for condition in conditions(pod):
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 return f" ({condition.get('message', '')})"
     return ""

@@ -16,7 +16,7 @@ from rehearsal.cluster.nodes import Reconciled, node_objects, reconcile_nodes
 from rehearsal.errors import UserError
 from rehearsal.outcome import ModelOutcome, print_outcomes, wait_for_models
 from rehearsal.substitutions import Config, Substitution, substitute
-from rehearsal.toolchain import Toolchain, ensure_tools
+from rehearsal.toolchain import ALL_TOOLS, Toolchain, ensure_tools
 from rehearsal.update import Stack
 from rehearsal.workspace import pulumi_environment, write_project
 from settings.loader import load_stack_file
@@ -57,21 +57,21 @@ def start_cluster(plan: Plan, root: Path, tools: Toolchain, console: Console) ->
             console.print(f"cluster {layout.name}: started, kubeconfig {layout.kubeconfig}", highlight=False, soft_wrap=True)
         status.update("bringing the simulated nodes in line with the pools")
         with lifecycle.connect(layout) as api:
-            changed = reconcile_nodes(api, node_objects(plan.settings, tools.kubernetes_version))
+            changed = reconcile_nodes(api, node_objects(plan.settings, api.version()))
     return layout, changed
 
 
 def open_stack(plan: Plan, layout: ClusterLayout, tools: Toolchain, console: Console) -> Stack:
     """The Pulumi stack of a rehearsal whose cluster runs."""
     folder = write_project(layout, plan.stack, plan.config)
-    return Stack(plan.stack, folder, pulumi_environment(layout, tools), tools.pulumi, console)
+    return Stack(plan.stack, folder, pulumi_environment(layout, tools), tools.bin("pulumi"), console)
 
 
 def rehearse(stack: str, root: Path, console: Console) -> list[ModelOutcome]:
     """Do it all: tools, cluster, nodes, `pulumi up`, and a look at every model. Raises UserError or SettingsError."""
     chosen = plan(stack, root)
     print_substitutions(console, chosen)
-    tools = ensure_tools(console=console)
+    tools = ensure_tools(ALL_TOOLS, console)
     layout, nodes = start_cluster(chosen, root, tools, console)
     counts = f"{nodes.created} new, {nodes.replaced} replaced, {nodes.deleted} removed, {nodes.unchanged} unchanged"
     console.print(f"nodes: {counts}", highlight=False)
@@ -90,7 +90,7 @@ def destroy(stack: str, root: Path, console: Console) -> dict[str, int]:
     if lifecycle.status(layout).state != "running":
         message = f"the rehearsal cluster {stack} does not run: there is nothing to destroy. `vp cluster down {stack}` removes what is left of it."
         raise UserError(message)
-    return open_stack(chosen, layout, ensure_tools(console=console), console).destroy()
+    return open_stack(chosen, layout, ensure_tools(ALL_TOOLS, console), console).destroy()
 
 
 def print_substitutions(console: Console, plan: Plan) -> None:

@@ -83,8 +83,8 @@ class Stack:
 
 
 def _command(pulumi: Path) -> auto.PulumiCommand:
-    # The Automation API looks for ROOT/bin/pulumi.
-    return auto.PulumiCommand(root=str(pulumi.parent.parent))
+    # The Automation API looks for ROOT/bin/pulumi, and on PATH when it is given no root.
+    return auto.PulumiCommand(root=str(pulumi.parent.parent)) if pulumi.parent.name == "bin" else auto.PulumiCommand()
 
 
 class _Watch:

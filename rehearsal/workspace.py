@@ -4,7 +4,6 @@ It is a folder of links below `.rehearsal/NAME/`, so that `pulumi stack init` an
 so that a person can run any `pulumi` command there by hand.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from rehearsal.toolchain import Toolchain
 PASSPHRASE = "rehearsal"  # noqa: S105 - a throwaway, see above
 # Made once with that passphrase. A fixed salt keeps repeated runs from writing a new one each time.
 SALT = "v1:5bUeIEvWFSY=:v1:WpcJ+JT8jLLwnRyJ:Cq4XUXDyX1AqAxiFJ+TrrGgsxvU4MA=="
-LINKS = ("__main__.py", "requirements.txt", ".venv")
+# `.rehearsal` because the program names its kubeconfig relative to the folder that Pulumi runs in.
+LINKS = ("__main__.py", "requirements.txt", ".venv", ".rehearsal")
 
 
 def project_folder(layout: ClusterLayout) -> Path:
@@ -51,6 +51,4 @@ def pulumi_environment(layout: ClusterLayout, tools: Toolchain) -> dict[str, str
         # A misread Output is an error, not a help text inside a manifest.
         "PULUMI_ERROR_OUTPUT_STRING": "true",
         "KUBECONFIG": str(layout.kubeconfig),
-        # Cloud credentials of the person must not reach a program that is only rehearsed.
-        **dict.fromkeys((k for k in os.environ if k.startswith("AWS_")), ""),
     }

@@ -74,6 +74,10 @@ class Api:
                 return None
             raise
 
+    def version(self) -> str:
+        """The server's version, such as v1.36.3."""
+        return str(self._json("GET", "/version")["gitVersion"])
+
     def fetch(self, path: str) -> Object:
         """The object at a URL path. Raises ApiError."""
         return self._json("GET", path)
@@ -115,6 +119,16 @@ class Api:
         except ValueError:
             message = response.text
         raise ApiError(response.status_code, message)
+
+
+def conditions(obj: Object) -> list[dict[str, str]]:
+    """An object's status conditions; the API writes null where there are none yet."""
+    return cast("list[dict[str, str]]", obj.get("status", {}).get("conditions") or [])
+
+
+def has_condition(obj: Object, kind: str) -> bool:
+    """Whether a condition of an object is True."""
+    return any(c["type"] == kind and c["status"] == "True" for c in conditions(obj))
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:

@@ -16,7 +16,7 @@ import httpx
 import psutil
 
 from rehearsal.cluster import control_plane, kserve, kwok
-from rehearsal.cluster.api import Api, Object, wait_until
+from rehearsal.cluster.api import Api, has_condition, wait_until
 from rehearsal.cluster.control_plane import KSERVE_NAMESPACE, LOOPBACK, Identities, Ports
 from rehearsal.cluster.layout import ClusterLayout
 from rehearsal.cluster.processes import ProcessTable, Started, log_tail
@@ -245,8 +245,7 @@ def _kubeconfigs(layout: ClusterLayout, ids: Identities) -> dict[Path, control_p
 
 
 def _established(api: Api, path: str) -> bool:
-    crd: Object = api.fetch(path)
-    return any(c["type"] == "Established" and c["status"] == "True" for c in crd.get("status", {}).get("conditions", []))
+    return has_condition(api.fetch(path), "Established")
 
 
 def _http_ok(port: int, path: str) -> bool:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from rehearsal.cluster.api import Api, Object
+from rehearsal.cluster.api import Api, Object, has_condition
 from settings.pools import GPU_RESOURCE, POOL_LABEL, Pool
 from settings.stack import Settings
 
@@ -124,19 +124,13 @@ def node_use(api: Api) -> list[ZoneUse]:
     return [
         ZoneUse(
             pool=pool, zone=zone, instance_type=nodes[0]["metadata"]["labels"].get("node.kubernetes.io/instance-type", "-"),
-            nodes=len(nodes), ready=sum(is_ready(n) for n in nodes),
+            nodes=len(nodes), ready=sum(has_condition(n, "Ready") for n in nodes),
             gpus=sum(int(n["status"]["allocatable"].get(GPU_RESOURCE, "0")) for n in nodes),
             gpus_used=sum(pod_gpus(p) for n in nodes for p in pods_by_node[n["metadata"]["name"]]),
             pods=sum(len(pods_by_node[n["metadata"]["name"]]) for n in nodes),
         )
         for (pool, zone), nodes in sorted(groups.items())
     ]
-
-
-def is_ready(obj: Object) -> bool:
-    """Whether a node, a pod or a custom resource has condition Ready = True."""
-    conditions: list[dict[str, Any]] = obj.get("status", {}).get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def pod_gpus(pod: Object) -> int:

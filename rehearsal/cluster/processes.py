@@ -49,8 +49,6 @@ class ProcessTable:
     def __init__(self, record: Path) -> None:
         self._record = record
         self.started: list[Started] = []
-        # Kept so that Python does not warn of children that it forgets while they run: running on is their purpose.
-        self._children: list[subprocess.Popen[bytes]] = []
         if record.exists():
             with contextlib.suppress(ValueError, TypeError):
                 self.started = [Started(**entry) for entry in json.loads(record.read_text())]
@@ -64,7 +62,8 @@ class ProcessTable:
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                 env=dict(env), cwd=log.parent, start_new_session=True, close_fds=True,
             )
-        self._children.append(child)
+        # Tells Python that nobody waits for this child: to outlive us is its purpose, not a leak to warn of.
+        child.returncode = 0
         entry = Started(name=name, pid=child.pid, started_at=psutil.Process(child.pid).create_time())
         self.started.append(entry)
         self._write()

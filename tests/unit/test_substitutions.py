@@ -1,0 +1,51 @@
+"""The one table of what a rehearsal puts in the place of what."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rehearsal.rehearse import plan
+from rehearsal.substitutions import substitute
+from settings import load_stack_file
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+def test_only_cluster_and_registry_are_swapped(stack: str) -> None:
+    original = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    changed = plan(stack, ROOT).config
+    differing = {key for key in {*original, *changed} if original.get(key) != changed.get(key)}
+    assert differing == {"vllm-platform:cluster", "vllm-platform:registry"}
+
+
+def test_pools_models_and_image_references_are_the_stack_s_own() -> None:
+    own = load_stack_file(ROOT / "Pulumi.prod.yaml")
+    rehearsed = plan("prod", ROOT).settings
+    assert rehearsed.cluster.kind == "rehearsal"
+    assert rehearsed.pools == own.pools
+    assert rehearsed.models == own.models
+    assert [rehearsed.image_reference(m) for m in rehearsed.models] == [own.image_reference(m) for m in own.models]
+
+
+def test_every_swap_is_told_with_what_is_not_exercised() -> None:
+    rows = {row.what: row for row in plan("prod", ROOT).substitutions}
+    assert rows["cluster"].stack == "eks, us-east-1"
+    assert "ecr" in rows["registry"].stack
+    assert "a10-spot (spot)" in rows["capacity"].stack
+    assert all(row.not_exercised for row in rows.values())
+
+
+def test_a_rehearsal_stack_is_not_swapped_but_still_says_what_is_simulated() -> None:
+    chosen = plan("local", ROOT)
+    assert "cluster" not in {row.what for row in chosen.substitutions}
+    assert "pods" in {row.what for row in chosen.substitutions}
+
+
+def test_the_input_is_left_as_it_is() -> None:
+    path = ROOT / "Pulumi.prod.yaml"
+    config = yaml.safe_load(path.read_text())["config"]
+    before = yaml.safe_dump(config)
+    substitute(config, load_stack_file(path), "prod")
+    assert yaml.safe_dump(config) == before
