@@ -1,0 +1,63 @@
+"""vllm-platform: settings -> cluster -> rules -> models -> outputs, in one graph.
+
+`pulumi up` and `pulumi preview` run this file; `vp render` runs it under a recorder, by another name.
+"""
+
+import pulumi
+
+from components.deployability import refuse_what_can_not_run
+from components.gpu_admission import GpuAdmission, GpuAdmissionArgs
+from components.inference_service import Serving
+from components.kubernetes_provider import kubernetes_provider
+from components.model_namespace import ModelNamespace, ModelNamespaceArgs
+from components.model_priorities import ModelPriorities, ModelPrioritiesArgs
+from components.model_service import ModelService, ModelServiceArgs
+from components.stack_outputs import export_all
+from settings import Settings, SettingsError, load_program_settings
+
+
+def deploy(settings: Settings) -> None:
+    """Declare everything that the settings ask for."""
+    # Cluster
+    kubernetes = kubernetes_provider(settings.cluster)
+    on_cluster = pulumi.ResourceOptions(providers=[kubernetes])
+
+    # Rules
+    namespace = ModelNamespace("models", ModelNamespaceArgs(name=settings.namespace), on_cluster)
+    priorities = ModelPriorities("priority", ModelPrioritiesArgs(prefix=settings.namespace), on_cluster)
+    taints = [taint for pool in settings.gpu_pools for taint in pool.node_taints]
+    if taints:
+        rule = GpuAdmissionArgs(name=f"{settings.namespace}-gpu-nodes", taint=taints[0])
+        GpuAdmission("gpu-nodes", rule, on_cluster)
+
+    # Models
+    services: dict[str, ModelService] = {}
+    for model in settings.enabled_models:
+        pool = settings.pool_of(model)
+        serving = Serving(
+            model=model,
+            pool=pool,
+            zones=settings.zones_of(pool),
+            region=settings.cluster.region,
+            image=settings.image_reference(model),
+        )
+        priority = priorities.classes[model.tier]
+        args = ModelServiceArgs(namespace=namespace.name, priority_class=priority, serving=serving)
+        services[model.name] = ModelService(model.name, args, on_cluster)
+
+    # Exports
+    export_all(settings, services)
+
+
+def main() -> None:
+    """Run the program; what is wrong with the settings is said in one message, without a traceback."""
+    try:
+        settings = load_program_settings()
+        if __name__ == "__main__":
+            refuse_what_can_not_run(settings, stack=pulumi.get_stack(), preview=pulumi.runtime.is_dry_run())
+        deploy(settings)
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+main()

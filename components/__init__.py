@@ -1,0 +1,1 @@
+"""One capability per file: a component resource, its arguments, and pure functions that build its objects."""

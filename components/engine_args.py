@@ -1,0 +1,45 @@
+"""Arguments of `vllm serve` (0.32) for one model. It is the image's entrypoint, so a pod has no command."""
+
+import json
+from typing import Final
+
+from settings.models import Model
+from settings.weights import StreamedWeights
+
+API_PORT: Final = 8000
+METRICS_PORT: Final = 8001
+"""The image's middleware serves /metrics here, so that an L4 policy can admit Prometheus to nothing else."""
+
+# Without a bound the streamer holds up to 40 GB of host memory per process, and there is one process per
+# GPU: four of them pass any sensible memory limit. 5 GiB is the value of vLLM's own example and keeps a 100
+# Gbit/s stream busy.
+STREAMER_MEMORY_BYTES: Final = 5 * 2**30
+
+
+def engine_args(model: Model) -> list[str]:
+    """Return the arguments in a fixed order, a flag and its value in one string: a diff shows one line."""
+    engine = model.engine
+    args = [
+        model.container_path,
+        f"--served-model-name={model.name}",
+        "--host=0.0.0.0",
+        f"--port={API_PORT}",
+        f"--dtype={engine.dtype}",
+        f"--max-model-len={engine.max_model_len}",
+        f"--gpu-memory-utilization={engine.gpu_memory_utilization:g}",
+        f"--max-num-seqs={engine.max_num_seqs}",
+        # The default, 0, aborts running generations on SIGTERM.
+        f"--shutdown-timeout={model.lifecycle.drain_seconds}",
+    ]
+    if model.gpus > 1:
+        args.append(f"--tensor-parallel-size={model.gpus}")
+    if engine.enable_expert_parallel:
+        args.append("--enable-expert-parallel")
+    if model.task == "embed":
+        args.append("--runner=pooling")
+    if engine.trust_remote_code is not None:
+        args.append("--trust-remote-code")
+    if isinstance(model.weights, StreamedWeights):
+        extra = json.dumps({"memory_limit": STREAMER_MEMORY_BYTES}, separators=(",", ":"))
+        args += ["--load-format=runai_streamer", f"--model-loader-extra-config={extra}"]
+    return args

@@ -1,0 +1,91 @@
+"""Volumes, mounts and environment of an engine's container: its root file system is read-only."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from settings.models import Model
+from settings.weights import CachedWeights, StreamedWeights
+
+# All scratch lies below /tmp, which the settings refuse as a place of weights: no volume here can hide a
+# baked model.
+TMP: Final = "/tmp"  # noqa: S108 - a mount point in the container, not a file of this program
+HOME: Final = f"{TMP}/home"
+CACHE: Final = f"{TMP}/cache"
+SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - as above
+
+TMP_SIZE: Final = "2Gi"
+HOME_SIZE: Final = "1Gi"
+# Compiled graphs and kernels: 0.5 to 2 GB a model; the rest is room for a second shape after a change of
+# flags.
+CACHE_SIZE: Final = "10Gi"
+# NCCL and vLLM's message queue between its processes; 2 GiB is the size in vLLM's Kubernetes manifests,
+# here per GPU.
+SHARED_MEMORY_GIB_PER_GPU: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineFiles:
+    """What a pod mounts. `volumes` belong to the pod, `mounts` to its container."""
+
+    volumes: list[dict[str, Any]]
+    mounts: list[dict[str, Any]]
+
+
+def engine_files(model: Model) -> EngineFiles:
+    """Return scratch space, shared memory where GPUs work together, and the claims of weights and mounts."""
+    volumes = [_scratch("tmp", TMP_SIZE), _scratch("home", HOME_SIZE), _scratch("cache", CACHE_SIZE)]
+    mounts: list[dict[str, Any]] = [
+        {"name": "tmp", "mountPath": TMP},
+        {"name": "home", "mountPath": HOME},
+        {"name": "cache", "mountPath": CACHE},
+    ]
+    if model.gpus > 1:
+        # What is written here counts against the container's memory limit.
+        size = f"{SHARED_MEMORY_GIB_PER_GPU * model.gpus}Gi"
+        volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": size}})
+        mounts.append({"name": "shared-memory", "mountPath": SHARED_MEMORY})
+    if isinstance(model.weights, CachedWeights):
+        volumes.append(_claim("weights", model.weights.claim, read_only=True))
+        mounts.append({"name": "weights", "mountPath": model.weights.mount_path, "readOnly": True})
+    for index, mount in enumerate(model.mounts):
+        name = f"mount-{index}"
+        volumes.append(_claim(name, mount.claim, read_only=mount.read_only))
+        mounts.append(
+            {"name": name, "mountPath": mount.path, **({"readOnly": True} if mount.read_only else {})}
+        )
+    return EngineFiles(volumes=volumes, mounts=mounts)
+
+
+def engine_environment(model: Model, region: str) -> list[dict[str, str]]:
+    """Return the container's variables, in a fixed order.
+
+    HOME and USER are needed: without them user 1001 crashes vLLM at import where the image has no passwd
+    line for it.
+    """
+    variables = {
+        "HOME": HOME,
+        "USER": "vllm",
+        "XDG_CACHE_HOME": CACHE,
+        "VLLM_CACHE_ROOT": f"{CACHE}/vllm",
+        "TORCHINDUCTOR_CACHE_DIR": f"{CACHE}/inductor",
+        "TRITON_CACHE_DIR": f"{CACHE}/triton",
+        "HF_HOME": f"{CACHE}/huggingface",
+        # Weights never come from a hub at run time, so a missing file must fail at once instead of after
+        # retries.
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+    }
+    if isinstance(model.weights, StreamedWeights):
+        variables["AWS_REGION"] = region
+    return [{"name": name, "value": value} for name, value in variables.items()]
+
+
+def _scratch(name: str, size: str) -> dict[str, Any]:
+    return {"name": name, "emptyDir": {"sizeLimit": size}}
+
+
+def _claim(name: str, claim: str, *, read_only: bool) -> dict[str, Any]:
+    source: dict[str, Any] = {"claimName": claim, **({"readOnly": True} if read_only else {})}
+    return {"name": name, "persistentVolumeClaim": source}

@@ -1,0 +1,159 @@
+"""The InferenceService of a model, field by field, as KServe v0.20.0 stores it in Standard mode.
+
+Written so that KServe's defaulting webhook finds nothing to change (all of resources and ports given,
+quantities in canonical form): a field that it rewrites would differ from the program's at every `pulumi
+up`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from components.engine_args import API_PORT, METRICS_PORT, engine_args
+from components.engine_files import engine_environment, engine_files
+from components.model_names import PREDICTOR_CONTAINER, model_labels
+from components.placement import placement
+from components.probes import before_stop, probes
+from components.quantities import canonical_cpu, canonical_memory
+from settings.models import Amounts, Model
+from settings.pools import GPU_RESOURCE, GpuPool
+from settings.scaling import FixedScaling, RollingRollout
+
+API_VERSION: Final = "serving.kserve.io/v1beta1"
+KIND: Final = "InferenceService"
+RUN_AS: Final = 1001
+"""User and group of the engine, as in the image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """What an InferenceService is made of. `zones` are the pool's; S3 weights are read from `region`."""
+
+    model: Model
+    pool: GpuPool
+    zones: tuple[str, ...]
+    region: str
+    image: str
+
+
+def annotations(model: Model) -> dict[str, str]:
+    """Return the annotations of the InferenceService.
+
+    KServe copies them to the pods, so nothing here may change without need: a new value restarts every
+    replica. That is why the time to wait is a resource option and not the annotation
+    `pulumi.com/timeoutSeconds`.
+    """
+    return {
+        "serving.kserve.io/deploymentMode": "Standard",
+        # Exactly one may own the number of replicas. `none`: KServe writes minReplicas, and only then.
+        # `external`: it never writes replicas, so no `pulumi up` sets back what a scaler did.
+        "serving.kserve.io/autoscalerClass": "none"
+        if isinstance(model.autoscaling, FixedScaling)
+        else "external",
+        # Custom resources are not waited for by themselves. A wait also ends only when
+        # `status.observedGeneration` has caught up; KServe puts the Deployment's generation there. After a
+        # Deployment was deleted by hand it counts from 1 again, and a wait can then run into its timeout
+        # although all is well.
+        "pulumi.com/waitFor": "condition=Ready",
+    }
+
+
+def labels(model: Model) -> dict[str, str]:
+    """Return the labels of the InferenceService. The last one keeps KServe from making a route."""
+    return {**model_labels(model), "networking.kserve.io/visibility": "cluster-local"}
+
+
+def spec(serving: Serving, *, service_account: object, priority_class: object) -> dict[str, Any]:
+    """Return the spec of the InferenceService: one predictor, written as a pod (KServe's custom form).
+
+    The two names are text, or Outputs of it when the objects are made in the same run.
+    """
+    model = serving.model
+    return {
+        "predictor": {
+            **_replicas(model),
+            "deploymentStrategy": _strategy(model),
+            "serviceAccountName": service_account,
+            "automountServiceAccountToken": False,
+            # Service links put a variable per Service into the pod; one named VLLM_* would be read as a
+            # flag of vLLM's.
+            "enableServiceLinks": False,
+            "priorityClassName": priority_class,
+            "terminationGracePeriodSeconds": model.lifecycle.termination_grace_seconds,
+            "securityContext": pod_security(),
+            **placement(model, serving.pool, serving.zones),
+            "containers": [_container(serving)],
+            "volumes": engine_files(model).volumes,
+        }
+    }
+
+
+def pod_security() -> dict[str, Any]:
+    """Return the pod's security context for the level `restricted`.
+
+    No fsGroup: scratch volumes are writable without it, and on a shared claim it would change the owner of
+    every file.
+    """
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": RUN_AS,
+        "runAsGroup": RUN_AS,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security() -> dict[str, Any]:
+    """Return the container's security context for the level `restricted`, with a read-only root besides."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+
+
+def _container(serving: Serving) -> dict[str, Any]:
+    model = serving.model
+    return {
+        "name": PREDICTOR_CONTAINER,
+        "image": serving.image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": engine_args(model),
+        "env": engine_environment(model, serving.region),
+        # The first port is the one that KServe's Service maps port 80 to. The protocol is written out
+        # because KServe compares it with the live Service's and would update that for ever.
+        "ports": [
+            {"name": "http", "containerPort": API_PORT, "protocol": "TCP"},
+            {"name": "http-metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
+        ],
+        "resources": {
+            "requests": _amounts(model.resources.requests, model.gpus),
+            "limits": _amounts(model.resources.limits, model.gpus),
+        },
+        "securityContext": container_security(),
+        "volumeMounts": engine_files(model).mounts,
+        **probes(model.lifecycle),
+        **before_stop(model.lifecycle),
+    }
+
+
+def _amounts(amounts: Amounts, gpus: int) -> dict[str, str]:
+    return {
+        "cpu": canonical_cpu(amounts.cpu),
+        "memory": canonical_memory(amounts.memory),
+        GPU_RESOURCE: str(gpus),
+    }
+
+
+def _replicas(model: Model) -> dict[str, int]:
+    """Return the number of replicas where KServe owns it; where a scaler does, it would be ignored."""
+    if not isinstance(model.autoscaling, FixedScaling):
+        return {}
+    return {"minReplicas": model.autoscaling.replicas, "maxReplicas": model.autoscaling.replicas}
+
+
+def _strategy(model: Model) -> dict[str, Any]:
+    """Return the Deployment's strategy. The default, 25 % surge, would ask for GPUs that nobody planned."""
+    if not isinstance(model.rollout, RollingRollout):
+        message = f"model {model.name}: rollout {model.rollout.kind} is refused when the settings are loaded"
+        raise TypeError(message)
+    surge, unavailable = model.rollout.max_surge, model.rollout.max_unavailable
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}

@@ -1,0 +1,42 @@
+"""What a stack exports, for the rollout, promotion and rollback commands and for whoever calls a model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from components.engine_args import engine_args
+from components.model_service import ModelService
+from settings import Settings
+
+
+def model_outputs(settings: Settings, services: Mapping[str, ModelService]) -> dict[str, dict[str, Any]]:
+    """Return per model its address and what it runs on. `replicas` is the lowest number; a scaler adds."""
+    return {
+        model.name: {
+            "url": services[model.name].url,
+            "namespace": settings.namespace,
+            "replicas": model.min_replicas,
+            "max_replicas": model.max_replicas,
+            "gpus": model.gpus,
+            "pool": settings.pool_of(model).name,
+        }
+        for model in settings.enabled_models
+    }
+
+
+def release_outputs(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return what a release is made of: what runs here, and nothing about where."""
+    models = settings.enabled_models
+    return {
+        "images": {model.name: settings.image_reference(model) for model in models},
+        "revisions": {model.name: model.revision for model in models},
+        "charts": {},
+        "engine_args": {model.name: engine_args(model) for model in models},
+    }
+
+
+def export_all(settings: Settings, services: Mapping[str, ModelService]) -> None:
+    """Export both."""
+    pulumi.export("models", model_outputs(settings, services))
+    pulumi.export("release", release_outputs(settings))

@@ -1,0 +1,1 @@
+"""What people do around `pulumi up`: check, render, rehearse, and the command `vp`."""
