@@ -13,15 +13,21 @@ from rehearsal.project import project_root
 from rehearsal.rehearse import plan, start_cluster
 from rehearsal.toolchain import ALL_TOOLS, PULUMI_TOOLS, ensure_tools
 
-app = typer.Typer(no_args_is_help=True, help="Rehearsal clusters: a real control plane on loopback with simulated nodes.")
-Name = Annotated[str, typer.Argument(help="Cluster; it bears the name of the stack whose pools it stands in for.")]
+app = typer.Typer(
+    no_args_is_help=True, help="Rehearsal clusters: a real control plane on loopback with simulated nodes."
+)
+Name = Annotated[
+    str, typer.Argument(help="Cluster; it bears the name of the stack whose pools it stands in for.")
+]
 
 
 @app.command()
 def up(
     name: Name = "local",
     *,
-    bare: Annotated[bool, typer.Option("--bare", help="Neither nodes nor KServe; the name need not be a stack's.")] = False,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Neither nodes nor KServe; the name need not be a stack's.")
+    ] = False,
 ) -> None:
     """Start a cluster with its simulated nodes; one that runs is brought in line with its stack file."""
     console = Console()
@@ -32,13 +38,18 @@ def up(
             lifecycle.up(layout, tools, status.update, with_kserve=False)
     else:
         layout, nodes = start_cluster(plan(name, project_root()), project_root(), tools, console)
-        console.print(f"nodes: {nodes.created} new, {nodes.replaced} replaced, {nodes.deleted} removed, {nodes.unchanged} unchanged", highlight=False)
+        console.print(
+            f"nodes: {nodes.created} new, {nodes.replaced} replaced, {nodes.deleted} removed, {nodes.unchanged} unchanged",
+            highlight=False,
+        )
     console.print(f"cluster {name} runs: KUBECONFIG={layout.kubeconfig}", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def down(
-    name: Annotated[str | None, typer.Argument(help="Cluster; all clusters of this checkout when left out.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Cluster; all clusters of this checkout when left out.")
+    ] = None,
 ) -> None:
     """Stop a cluster's processes and remove its files, the Pulumi state of its stack among them."""
     console = Console()
@@ -52,7 +63,11 @@ def down(
 
 
 @app.command()
-def status(name: Annotated[str | None, typer.Argument(help="Cluster; all clusters of this checkout when left out.")] = None) -> None:
+def status(
+    name: Annotated[
+        str | None, typer.Argument(help="Cluster; all clusters of this checkout when left out.")
+    ] = None,
+) -> None:
     """Show each cluster's processes. Exit status 1 if one of them has dead processes, or the named one is not there."""
     console = Console()
     root = project_root()
@@ -65,7 +80,13 @@ def status(name: Annotated[str | None, typer.Argument(help="Cluster; all cluster
         found = lifecycle.status(layout)
         states.append(found.state)
         running = ", ".join(f"{s.name} ({s.pid})" for s in found.alive)
-        table.add_row(layout.name, found.state, running, ", ".join(s.name for s in found.dead), str(lifecycle.memory_mib(found)))
+        table.add_row(
+            layout.name,
+            found.state,
+            running,
+            ", ".join(s.name for s in found.dead),
+            str(lifecycle.memory_mib(found)),
+        )
     console.print(table if layouts else "no rehearsal cluster is there")
     if "dead" in states or (name and "absent" in states):
         raise typer.Exit(1)

@@ -21,4 +21,9 @@ def shell_exports(stack: str, root: Path) -> str:
         raise UserError(f"Stack {stack} was not rehearsed yet: run `vp rehearse {stack}` first.")
     environment = pulumi_environment(layout, find_tools())
     changed = {name: value for name, value in sorted(environment.items()) if os.environ.get(name) != value}
-    return "\n".join([*(f"export {name}={shlex.quote(value)}" for name, value in changed.items()), f"cd {shlex.quote(str(folder))}"])
+    return "\n".join(
+        [
+            *(f"export {name}={shlex.quote(value)}" for name, value in changed.items()),
+            f"cd {shlex.quote(str(folder))}",
+        ]
+    )

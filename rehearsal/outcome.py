@@ -53,7 +53,9 @@ def wait_for_models(api: Api, settings: Settings, seconds: float = REPLICAS_SECO
             return outcomes
         if time.monotonic() > deadline:
             lines = [f"  {o.name}: {problem}" for o in broken for problem in o.problems]
-            raise UserError("\n".join([f"after {seconds:.0f} s the models are not as the settings ask:", *lines]))
+            raise UserError(
+                "\n".join([f"after {seconds:.0f} s the models are not as the settings ask:", *lines])
+            )
         time.sleep(0.2)
 
 
@@ -61,7 +63,8 @@ def _observe(api: Api, settings: Settings, model: Model, nodes: dict[str, Object
     pool = settings.pool_of(model)
     service = api.get(SERVING, "InferenceService", model.name, settings.namespace)
     pods = [
-        p for p in api.list("v1", "Pod", settings.namespace, f"{SERVICE_LABEL}={model.name}")
+        p
+        for p in api.list("v1", "Pod", settings.namespace, f"{SERVICE_LABEL}={model.name}")
         if has_condition(p, "Ready") and not p["metadata"].get("deletionTimestamp")
     ]
     places = [nodes[p["spec"]["nodeName"]] for p in pods if p["spec"].get("nodeName") in nodes]
@@ -72,8 +75,12 @@ def _observe(api: Api, settings: Settings, model: Model, nodes: dict[str, Object
     elif not has_condition(service, "Ready"):
         problems.append(f"the InferenceService is not Ready: {_why(service)}")
     if len(pods) < model.min_replicas:
-        problems.append(f"{len(pods)} of {model.min_replicas} replicas are ready{_pending(api, settings, model)}")
-    if strays := sorted({n["metadata"]["name"] for n in places if n["metadata"]["labels"].get(POOL_LABEL) != pool.name}):
+        problems.append(
+            f"{len(pods)} of {model.min_replicas} replicas are ready{_pending(api, settings, model)}"
+        )
+    if strays := sorted(
+        {n["metadata"]["name"] for n in places if n["metadata"]["labels"].get(POOL_LABEL) != pool.name}
+    ):
         problems.append(f"replicas stand outside pool {pool.name}, on {', '.join(strays)}")
     if model.spread.kind == "zones" and len(pods) > 1 and len(zones) < min(2, len(settings.zones_of(pool))):
         problems.append(f"all {len(pods)} replicas stand in one zone, {next(iter(zones), 'none')}")
@@ -81,13 +88,25 @@ def _observe(api: Api, settings: Settings, model: Model, nodes: dict[str, Object
     # Not `status.url`, which names a host of the ingress that the platform does not use.
     url = status.get("address", {}).get("url", "")
     return ModelOutcome(
-        name=model.name, ready=not problems, url=str(url), replicas=len(pods), wanted=model.min_replicas, gpus=sum(map(pod_gpus, pods)),
-        pool=pool.name, nodes=tuple(sorted(n["metadata"]["name"] for n in places)), zones=dict(sorted(zones.items())), problems=tuple(problems),
+        name=model.name,
+        ready=not problems,
+        url=str(url),
+        replicas=len(pods),
+        wanted=model.min_replicas,
+        gpus=sum(map(pod_gpus, pods)),
+        pool=pool.name,
+        nodes=tuple(sorted(n["metadata"]["name"] for n in places)),
+        zones=dict(sorted(zones.items())),
+        problems=tuple(problems),
     )
 
 
 def _why(service: Object) -> str:
-    said = [f"{c['type']}: {c.get('message') or c.get('reason', '')}" for c in conditions(service) if c["status"] != "True"]
+    said = [
+        f"{c['type']}: {c.get('message') or c.get('reason', '')}"
+        for c in conditions(service)
+        if c["status"] != "True"
+    ]
     return "; ".join(said) or "no condition yet"
 
 
@@ -107,5 +126,13 @@ def print_outcomes(console: Console, outcomes: list[ModelOutcome]) -> None:
         table.add_column(column, overflow="fold")
     for o in outcomes:
         by_zone = ", ".join(f"{zone}: {count}" for zone, count in o.zones.items())
-        table.add_row(o.name, "yes" if o.ready else "no", str(o.replicas), str(o.gpus), o.pool, f"{by_zone} ({', '.join(sorted(set(o.nodes)))})", o.url)
+        table.add_row(
+            o.name,
+            "yes" if o.ready else "no",
+            str(o.replicas),
+            str(o.gpus),
+            o.pool,
+            f"{by_zone} ({', '.join(sorted(set(o.nodes)))})",
+            o.url,
+        )
     console.print(table)

@@ -1,10 +1,8 @@
 """`vp rehearse STACK`: the stack's own program and settings, deployed by the real engine and provider to a simulated cluster."""
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from rich.console import Console
@@ -25,7 +23,7 @@ from settings.stack import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a stack becomes in a rehearsal: the changed `config` of its file, the settings it loads to, and the list of what was put in place of what."""
+    """What a stack becomes in a rehearsal: the changed `config` of its file, the settings it loads to, and what replaces what."""
 
     stack: str
     config: Config
@@ -34,10 +32,10 @@ class Plan:
 
 
 def plan(stack: str, root: Path) -> Plan:
-    """Load a stack and substitute. Raises SettingsError when the stack's own file is refused; a substituted file is loaded again, by the same checks."""
+    """Load a stack and substitute; the result passes the same checks again. Raises SettingsError when the stack's file is refused."""
     path = root / f"Pulumi.{stack}.yaml"
     settings = load_stack_file(path)
-    original: Mapping[str, Any] = yaml.safe_load(path.read_text())["config"]
+    original: Config = yaml.safe_load(path.read_text())["config"]
     config, applied = substitute(original, settings, stack)
     return Plan(stack=stack, config=config, settings=_reload(config, stack), substitutions=tuple(applied))
 
@@ -49,12 +47,18 @@ def _reload(config: Config, stack: str) -> Settings:
         return load_stack_file(path)
 
 
-def start_cluster(plan: Plan, root: Path, tools: Toolchain, console: Console) -> tuple[ClusterLayout, Reconciled]:
+def start_cluster(
+    plan: Plan, root: Path, tools: Toolchain, console: Console
+) -> tuple[ClusterLayout, Reconciled]:
     """Start the stack's cluster unless it runs, and bring its nodes in line with the pools."""
     layout = ClusterLayout(project_root=root, name=plan.stack)
     with console.status("starting the cluster") as status:
-        if lifecycle.up(layout, tools, lambda text: status.update(text)):
-            console.print(f"cluster {layout.name}: started, kubeconfig {layout.kubeconfig}", highlight=False, soft_wrap=True)
+        if lifecycle.up(layout, tools, status.update):
+            console.print(
+                f"cluster {layout.name}: started, kubeconfig {layout.kubeconfig}",
+                highlight=False,
+                soft_wrap=True,
+            )
         status.update("bringing the simulated nodes in line with the pools")
         with lifecycle.connect(layout) as api:
             changed = reconcile_nodes(api, node_objects(plan.settings, api.version()))
@@ -76,7 +80,10 @@ def rehearse(stack: str, root: Path, console: Console) -> list[ModelOutcome]:
     counts = f"{nodes.created} new, {nodes.replaced} replaced, {nodes.deleted} removed, {nodes.unchanged} unchanged"
     console.print(f"nodes: {counts}", highlight=False)
     changes = open_stack(chosen, layout, tools, console).up()
-    console.print("pulumi up: " + ", ".join(f"{count} {what}" for what, count in sorted(changes.items())), highlight=False)
+    console.print(
+        "pulumi up: " + ", ".join(f"{count} {what}" for what, count in sorted(changes.items())),
+        highlight=False,
+    )
     with lifecycle.connect(layout) as api:
         outcomes = wait_for_models(api, chosen.settings)
     print_outcomes(console, outcomes)

@@ -40,7 +40,13 @@ class _Row:
 def _cluster(settings: Settings, name: str) -> Config:
     cluster = settings.cluster
     version = {} if cluster.kind == "existing" else {"version": cluster.version}
-    return {"kind": "rehearsal", "name": name, "region": cluster.region, "zones": list(cluster.zones), **version}
+    return {
+        "kind": "rehearsal",
+        "name": name,
+        "region": cluster.region,
+        "zones": list(cluster.zones),
+        **version,
+    }
 
 
 def _registry(settings: Settings, _: str) -> Config:
@@ -74,44 +80,54 @@ def _weights(settings: Settings) -> str | None:
 
 TABLE: tuple[_Row, ...] = (
     _Row(
-        what="cluster", section="cluster", swap=_cluster,
+        what="cluster",
+        section="cluster",
+        swap=_cluster,
         applies=lambda s: None if s.cluster.kind == "rehearsal" else f"{s.cluster.kind}, {s.cluster.region}",
         rehearsal="embedded API server, scheduler, controllers and KServe on loopback",
         not_exercised="AWS network, IAM, EKS and its add-ons, private endpoint, upgrades",
     ),
     _Row(
-        what="registry", section="registry", swap=_registry,
+        what="registry",
+        section="registry",
+        swap=_registry,
         applies=lambda s: f"ecr {s.registry.host}" if s.registry.kind == "ecr" else None,
         rehearsal="the same host as plain text; nothing is built, pushed or pulled",
         not_exercised="image build, push, pull, pull rights",
     ),
     _Row(
-        what="elastic nodes", applies=lambda s: _pools(s, "karpenter"),
+        what="elastic nodes",
+        applies=lambda s: _pools(s, "karpenter"),
         rehearsal="every node of the pool's maximum stands from the start",
         not_exercised="Karpenter, node start-up time, capacity shortage, consolidation",
     ),
     _Row(
-        what="fixed nodes", applies=lambda s: _pools(s, "managed"),
+        what="fixed nodes",
+        applies=lambda s: _pools(s, "managed"),
         rehearsal="simulated nodes with the instance type's real sizes",
         not_exercised="managed node groups, AMIs, node repair",
     ),
     _Row(
-        what="capacity", applies=_capacity,
+        what="capacity",
+        applies=_capacity,
         rehearsal="plain nodes that carry the capacity's label",
         not_exercised="Spot interruption, reservations, Capacity Blocks",
     ),
     _Row(
-        what="example digests", applies=_example_digests,
+        what="example digests",
+        applies=_example_digests,
         rehearsal="accepted, because no image is pulled (a real `up` refuses them)",
         not_exercised="whether the images exist",
     ),
     _Row(
-        what="pods", applies=_weights,
+        what="pods",
+        applies=_weights,
         rehearsal="KWOK reports each scheduled pod as running and ready at once",
         not_exercised="images, weights, engine start, probes, preStop, drain, data path, GPU drivers",
     ),
     _Row(
-        what="scaler's metrics", applies=_scalers,
+        what="scaler's metrics",
+        applies=_scalers,
         rehearsal="the real HPA controller holds the minimum, for there are no metrics",
         not_exercised="DCGM, Prometheus Adapter, scaling on load",
     ),
@@ -128,5 +144,7 @@ def substitute(config: Mapping[str, Any], settings: Settings, name: str) -> tupl
             continue
         if row.swap is not None:
             result[f"{KEY_PREFIX}{row.section}"] = row.swap(settings, name)
-        applied.append(Substitution(what=row.what, stack=value, rehearsal=row.rehearsal, not_exercised=row.not_exercised))
+        applied.append(
+            Substitution(what=row.what, stack=value, rehearsal=row.rehearsal, not_exercised=row.not_exercised)
+        )
     return result, applied

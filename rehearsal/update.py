@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
 import psutil
 from pulumi import automation as auto
@@ -21,13 +21,17 @@ UNCHANGED = "same"
 class Stack:
     """One rehearsal stack in its project folder."""
 
-    def __init__(self, name: str, folder: Path, environment: Mapping[str, str], pulumi: Path, console: Console) -> None:
+    def __init__(
+        self, name: str, folder: Path, environment: Mapping[str, str], pulumi: Path, console: Console
+    ) -> None:
         """Create the stack in its backend unless it is there. `pulumi` is the binary to run."""
         self.name = name
         self._state = Path(environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
         self._console = console
         options = auto.LocalWorkspaceOptions(
-            work_dir=str(folder), env_vars=dict(environment), pulumi_command=_command(pulumi),
+            work_dir=str(folder),
+            env_vars=dict(environment),
+            pulumi_command=_command(pulumi),
         )
         self._recover_locks()
         self._stack = auto.create_or_select_stack(stack_name=name, work_dir=str(folder), opts=options)
@@ -43,7 +47,7 @@ class Stack:
                 result = self._stack.up(on_event=watch.event, suppress_progress=True, color="never")
             except auto.CommandError as error:
                 raise UserError(watch.failure(error)) from None
-        return dict(result.summary.resource_changes or {})
+        return {str(what): count for what, count in (result.summary.resource_changes or {}).items()}
 
     def destroy(self) -> dict[str, int]:
         """Delete everything that the stack made."""
@@ -53,7 +57,7 @@ class Stack:
                 result = self._stack.destroy(on_event=watch.event, suppress_progress=True, color="never")
             except auto.CommandError as error:
                 raise UserError(watch.failure(error)) from None
-        return dict(result.summary.resource_changes or {})
+        return {str(what): count for what, count in (result.summary.resource_changes or {}).items()}
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets included: a rehearsal has none of anybody's."""
@@ -73,18 +77,24 @@ class Stack:
             self._console.print(f"removed the lock of an earlier run of {self.name} that was killed")
 
     def _recover_pending(self) -> None:
-        """After a killed run the state holds operations of unknown end. Drop them: the provider adopts, by server-side apply, what was really made."""
-        deployment = self._stack.export_stack().deployment or {}
-        pending = deployment.get("pending_operations") or []
+        """Drop operations of unknown end that a killed run left: the provider adopts, by server-side apply, what was really made."""
+        deployment: dict[str, Any] = dict(self._stack.export_stack().deployment or {})
+        pending = cast("list[object]", deployment.get("pending_operations") or [])
         if not pending:
             return
-        self._console.print(f"an earlier run of {self.name} was killed during {len(pending)} operations; reading the real state first")
+        self._console.print(
+            f"an earlier run of {self.name} was killed during {len(pending)} operations; reading the real state first"
+        )
         self._stack.refresh(clear_pending_creates=True, color="never", suppress_progress=True)
 
 
 def _command(pulumi: Path) -> auto.PulumiCommand:
     # The Automation API looks for ROOT/bin/pulumi, and on PATH when it is given no root.
-    return auto.PulumiCommand(root=str(pulumi.parent.parent)) if pulumi.parent.name == "bin" else auto.PulumiCommand()
+    return (
+        auto.PulumiCommand(root=str(pulumi.parent.parent))
+        if pulumi.parent.name == "bin"
+        else auto.PulumiCommand()
+    )
 
 
 class _Watch:
@@ -97,11 +107,16 @@ class _Watch:
         self._diagnostics: list[str] = []
         self._done = 0
         self._changed = 0
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TimeElapsedColumn(),
+        )
         self._progress = Progress(*columns, console=console, transient=True)
         self._task = self._progress.add_task(title, total=None)
 
-    def __enter__(self) -> "_Watch":
+    def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._progress.start()
         else:
@@ -120,7 +135,9 @@ class _Watch:
             self._running.pop(_short(event.res_op_failed_event.metadata.urn), None)
         elif event.diagnostic_event and event.diagnostic_event.severity in {"error", "warning"}:
             where = f"{_short(event.diagnostic_event.urn)}: " if event.diagnostic_event.urn else ""
-            self._diagnostics.append(f"{event.diagnostic_event.severity}: {where}{_plain(event.diagnostic_event.message)}")
+            self._diagnostics.append(
+                f"{event.diagnostic_event.severity}: {where}{_plain(event.diagnostic_event.message)}"
+            )
         self._describe()
 
     def failure(self, error: auto.CommandError) -> str:
@@ -141,8 +158,14 @@ class _Watch:
 
     def _describe(self) -> None:
         oldest = next(iter(self._running), "")
-        waiting = f", {oldest}" + (f" and {len(self._running) - 1} more" if len(self._running) > 1 else "") if oldest else ""
-        self._progress.update(self._task, description=f"{self._title}: {self._done} done, {self._changed} changed{waiting}")
+        waiting = (
+            f", {oldest}" + (f" and {len(self._running) - 1} more" if len(self._running) > 1 else "")
+            if oldest
+            else ""
+        )
+        self._progress.update(
+            self._task, description=f"{self._title}: {self._done} done, {self._changed} changed{waiting}"
+        )
 
 
 def _short(urn: str) -> str:

@@ -1,7 +1,7 @@
 """The Pulumi project that a rehearsal runs: the checkout's own program with the rehearsal's settings file beside it.
 
-It is a folder of links below `.rehearsal/NAME/`, so that `pulumi stack init` and the secrets salt it writes never touch the committed stack files, and
-so that a person can run any `pulumi` command there by hand.
+It is a folder of links below `.rehearsal/NAME/`, so that `pulumi stack init` and the salt it writes never touch the committed stack files,
+and so that a person can run any `pulumi` command there by hand.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from rehearsal.toolchain import Toolchain
 # The rehearsal's state holds no secret of anybody: the passphrase only satisfies Pulumi, which will not write a state without one.
 PASSPHRASE = "rehearsal"  # noqa: S105 - a throwaway, see above
 # Made once with that passphrase. A fixed salt keeps repeated runs from writing a new one each time.
-SALT = "v1:5bUeIEvWFSY=:v1:WpcJ+JT8jLLwnRyJ:Cq4XUXDyX1AqAxiFJ+TrrGgsxvU4MA=="
+SALT = "v1:MZvhhp8pX3E=:v1:mUlN9ZTk+opeD4LU:TtnbPmDWFzyU6nA6WOOPSELUNdCGag=="
 # `.rehearsal` because the program names its kubeconfig relative to the folder that Pulumi runs in.
 LINKS = ("__main__.py", "requirements.txt", ".venv", ".rehearsal")
 

@@ -8,6 +8,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -18,11 +19,23 @@ Object = dict[str, Any]
 
 # Plural names of the kinds that the rehearsal itself writes or reads; discovery would cost a request per group at each start.
 _PLURALS = {
-    "ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "ConfigMap": "configmaps",
-    "CustomResourceDefinition": "customresourcedefinitions", "Deployment": "deployments", "FlowSchema": "flowschemas", "HorizontalPodAutoscaler":
-    "horizontalpodautoscalers", "InferenceService": "inferenceservices", "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
-    "Namespace": "namespaces", "Node": "nodes", "Pod": "pods", "PodDisruptionBudget": "poddisruptionbudgets", "Role": "roles", "RoleBinding":
-    "rolebindings", "ServiceAccount": "serviceaccounts", "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "ClusterRole": "clusterroles",
+    "ClusterRoleBinding": "clusterrolebindings",
+    "ConfigMap": "configmaps",
+    "CustomResourceDefinition": "customresourcedefinitions",
+    "Deployment": "deployments",
+    "FlowSchema": "flowschemas",
+    "HorizontalPodAutoscaler": "horizontalpodautoscalers",
+    "InferenceService": "inferenceservices",
+    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
+    "Namespace": "namespaces",
+    "Node": "nodes",
+    "Pod": "pods",
+    "PodDisruptionBudget": "poddisruptionbudgets",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "ServiceAccount": "serviceaccounts",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
     "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
 }
 
@@ -50,7 +63,13 @@ class Api:
 
         context = ssl.create_default_context(cafile=str(ca))
         context.load_cert_chain(cert, key)
-        self._http = httpx.Client(base_url=server, verify=context, timeout=30.0, trust_env=False, limits=httpx.Limits(max_connections=16))
+        self._http = httpx.Client(
+            base_url=server,
+            verify=context,
+            timeout=30.0,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=16),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +80,7 @@ class Api:
     def ready(self, path: str = "/readyz") -> bool:
         """Whether the server answers and says that it is ready."""
         try:
-            return self._http.get(path, timeout=2.0).status_code == httpx.codes.OK
+            return self._http.get(path, timeout=2.0).status_code == HTTPStatus.OK
         except httpx.TransportError:
             return False
 
@@ -70,7 +89,7 @@ class Api:
         try:
             return self._json("GET", resource_path(api_version, kind, namespace, name))
         except ApiError as error:
-            if error.code == httpx.codes.NOT_FOUND:
+            if error.code == HTTPStatus.NOT_FOUND:
                 return None
             raise
 
@@ -82,32 +101,49 @@ class Api:
         """The object at a URL path. Raises ApiError."""
         return self._json("GET", path)
 
-    def list(self, api_version: str, kind: str, namespace: str | None = None, labels: str = "") -> list[Object]:
+    def list(
+        self, api_version: str, kind: str, namespace: str | None = None, labels: str = ""
+    ) -> list[Object]:
         """All objects of a kind, of one namespace or of all, optionally by label selector."""
-        answer = self._json("GET", resource_path(api_version, kind, namespace), params={"labelSelector": labels} if labels else None)
+        answer = self._json(
+            "GET",
+            resource_path(api_version, kind, namespace),
+            params={"labelSelector": labels} if labels else None,
+        )
         return cast("list[Object]", answer.get("items", []))
 
     def create(self, obj: Object) -> Object:
         """POST an object. Fields of `status` are kept where the API keeps them on creation (nodes)."""
         meta = obj["metadata"]
-        return self._json("POST", resource_path(obj["apiVersion"], obj["kind"], meta.get("namespace")), json=obj)
+        return self._json(
+            "POST", resource_path(obj["apiVersion"], obj["kind"], meta.get("namespace")), json=obj
+        )
 
     def apply(self, obj: Object) -> Object:
         """Server-side apply of one object, with strict field validation."""
         meta = obj["metadata"]
-        return self.apply_bytes(resource_path(obj["apiVersion"], obj["kind"], meta.get("namespace"), meta["name"]), json_bytes(obj))
+        return self.apply_bytes(
+            resource_path(obj["apiVersion"], obj["kind"], meta.get("namespace"), meta["name"]),
+            json_bytes(obj),
+        )
 
     def apply_bytes(self, path: str, body: bytes) -> Object:
         """Server-side apply of a manifest as it is stored, YAML or JSON."""
         params = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
-        return self._json("PATCH", path, params=params, content=body, headers={"Content-Type": "application/apply-patch+yaml"})
+        return self._json(
+            "PATCH",
+            path,
+            params=params,
+            content=body,
+            headers={"Content-Type": "application/apply-patch+yaml"},
+        )
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> None:
         """Delete an object; one that is gone already is no error."""
         try:
             self._json("DELETE", resource_path(api_version, kind, namespace, name))
         except ApiError as error:
-            if error.code != httpx.codes.NOT_FOUND:
+            if error.code != HTTPStatus.NOT_FOUND:
                 raise
 
     def _json(self, method: str, path: str, **kwargs: Any) -> Object:  # noqa: ANN401 - passed on to httpx as it is
@@ -132,11 +168,17 @@ def has_condition(obj: Object, kind: str) -> bool:
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
-
+    """An object as it is sent."""
     return json.dumps(value).encode()
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float, every: float = 0.05, alive: Iterable[Callable[[], bool]] = ()) -> bool:
+def wait_until(
+    condition: Callable[[], bool],
+    *,
+    seconds: float,
+    every: float = 0.05,
+    alive: Iterable[Callable[[], bool]] = (),
+) -> bool:
     """Poll until the condition holds. False when the time is over, or at once when one of `alive` no longer holds."""
     deadline = time.monotonic() + seconds
     checks = list(alive)

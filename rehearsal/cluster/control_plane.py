@@ -36,6 +36,7 @@ class Ports:
 
     @property
     def server(self) -> str:
+        """Address of the API server."""
         return f"https://{LOOPBACK}:{self.api}"
 
 
@@ -59,7 +60,12 @@ class Identities:
 def issue_identities(folder: Path, cluster: str) -> Identities:
     """Create the authority and all certificates below `folder`."""
     authority = Authority(folder, f"vllm-platform rehearsal {cluster}")
-    service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+    service = (
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+    )
     return Identities(
         ca=authority.cert_path,
         api_server=authority.server("api-server", service, (LOOPBACK, API_SERVICE_ADDRESS)),
@@ -82,46 +88,89 @@ def _service_account(authority: Authority, name: str, namespace: str, account: s
 
 
 def etcd(binary: Path, data: Path, ports: Ports, ids: Identities) -> list[str]:
+    """Etcd with TLS in both directions, on loopback."""
     client, peer = f"https://{LOOPBACK}:{ports.etcd}", f"https://{LOOPBACK}:{ports.etcd_peer}"
     return [
-        str(binary), "--name=rehearsal", f"--data-dir={data}", "--log-level=warn",
-        f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=rehearsal={peer}",
-        f"--cert-file={ids.etcd.cert}", f"--key-file={ids.etcd.key}", f"--trusted-ca-file={ids.ca}", "--client-cert-auth",
-        f"--peer-cert-file={ids.etcd.cert}", f"--peer-key-file={ids.etcd.key}", f"--peer-trusted-ca-file={ids.ca}", "--peer-client-cert-auth",
+        str(binary),
+        "--name=rehearsal",
+        f"--data-dir={data}",
+        "--log-level=warn",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=rehearsal={peer}",
+        f"--cert-file={ids.etcd.cert}",
+        f"--key-file={ids.etcd.key}",
+        f"--trusted-ca-file={ids.ca}",
+        "--client-cert-auth",
+        f"--peer-cert-file={ids.etcd.cert}",
+        f"--peer-key-file={ids.etcd.key}",
+        f"--peer-trusted-ca-file={ids.ca}",
+        "--peer-client-cert-auth",
         # A rehearsal's data is worth nothing after a power cut; waiting for the disk at each write is most of a laptop's start time.
         "--unsafe-no-fsync",
     ]
 
 
 def api_server(binary: Path, ports: Ports, ids: Identities) -> list[str]:
+    """The API server with RBAC, verified clients and no anonymous access."""
     return [
-        str(binary), f"--bind-address={LOOPBACK}", f"--secure-port={ports.api}", f"--advertise-address={LOOPBACK}",
+        str(binary),
+        f"--bind-address={LOOPBACK}",
+        f"--secure-port={ports.api}",
+        f"--advertise-address={LOOPBACK}",
         # A loopback address is no valid endpoint of the Service `kubernetes`, and nothing in a simulated pod calls it.
         "--endpoint-reconciler-type=none",
-        f"--etcd-servers=https://{LOOPBACK}:{ports.etcd}", f"--etcd-cafile={ids.ca}",
-        f"--etcd-certfile={ids.api_to_etcd.cert}", f"--etcd-keyfile={ids.api_to_etcd.key}",
-        f"--tls-cert-file={ids.api_server.cert}", f"--tls-private-key-file={ids.api_server.key}", f"--client-ca-file={ids.ca}",
-        "--authorization-mode=Node,RBAC", "--anonymous-auth=false", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
-        f"--service-cluster-ip-range={SERVICE_RANGE}", f"--service-account-issuer={SERVICE_ACCOUNT_ISSUER}",
-        f"--service-account-key-file={ids.service_accounts.cert}", f"--service-account-signing-key-file={ids.service_accounts.key}",
+        f"--etcd-servers=https://{LOOPBACK}:{ports.etcd}",
+        f"--etcd-cafile={ids.ca}",
+        f"--etcd-certfile={ids.api_to_etcd.cert}",
+        f"--etcd-keyfile={ids.api_to_etcd.key}",
+        f"--tls-cert-file={ids.api_server.cert}",
+        f"--tls-private-key-file={ids.api_server.key}",
+        f"--client-ca-file={ids.ca}",
+        "--authorization-mode=Node,RBAC",
+        "--anonymous-auth=false",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        f"--service-cluster-ip-range={SERVICE_RANGE}",
+        f"--service-account-issuer={SERVICE_ACCOUNT_ISSUER}",
+        f"--service-account-key-file={ids.service_accounts.cert}",
+        f"--service-account-signing-key-file={ids.service_accounts.key}",
         "--profiling=false",
     ]
 
 
 def controller_manager(binary: Path, kubeconfig: Path, ids: Identities) -> list[str]:
+    """The controller manager; each controller acts under an account of its own."""
     return [
-        str(binary), f"--kubeconfig={kubeconfig}", f"--bind-address={LOOPBACK}", "--secure-port=0", "--leader-elect=false",
-        "--use-service-account-credentials=true", f"--service-account-private-key-file={ids.service_accounts.key}", f"--root-ca-file={ids.ca}",
-        f"--horizontal-pod-autoscaler-sync-period={HPA_SYNC_PERIOD}", "--allocate-node-cidrs=false", "--profiling=false",
-        f"--kube-api-qps={CLIENT_QPS}", f"--kube-api-burst={CLIENT_BURST}",
+        str(binary),
+        f"--kubeconfig={kubeconfig}",
+        f"--bind-address={LOOPBACK}",
+        "--secure-port=0",
+        "--leader-elect=false",
+        "--use-service-account-credentials=true",
+        f"--service-account-private-key-file={ids.service_accounts.key}",
+        f"--root-ca-file={ids.ca}",
+        f"--horizontal-pod-autoscaler-sync-period={HPA_SYNC_PERIOD}",
+        "--allocate-node-cidrs=false",
+        "--profiling=false",
+        f"--kube-api-qps={CLIENT_QPS}",
+        f"--kube-api-burst={CLIENT_BURST}",
     ]
 
 
 def scheduler(binary: Path, kubeconfig: Path) -> list[str]:
+    """The scheduler with its default profile."""
     return [
-        str(binary), f"--kubeconfig={kubeconfig}", f"--bind-address={LOOPBACK}", "--secure-port=0", "--leader-elect=false", "--profiling=false",
-        f"--kube-api-qps={CLIENT_QPS}", f"--kube-api-burst={CLIENT_BURST}",
+        str(binary),
+        f"--kubeconfig={kubeconfig}",
+        f"--bind-address={LOOPBACK}",
+        "--secure-port=0",
+        "--leader-elect=false",
+        "--profiling=false",
+        f"--kube-api-qps={CLIENT_QPS}",
+        f"--kube-api-burst={CLIENT_BURST}",
     ]
 
 
@@ -135,7 +184,9 @@ def write_kubeconfig(path: Path, *, cluster: str, server: str, ca: Path, identit
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": cluster, "cluster": {"server": server, "certificate-authority-data": inline(ca)}}],
+        "clusters": [
+            {"name": cluster, "cluster": {"server": server, "certificate-authority-data": inline(ca)}}
+        ],
         "users": [{"name": cluster, "user": user}],
         "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
         "current-context": cluster,

@@ -28,9 +28,17 @@ class Manifest:
 def crds(assets: Path) -> list[Manifest]:
     """KServe's CRDs without those of LLMInferenceService and the local model cache, whose controllers are not run."""
     folder = assets / "config" / "crd" / "full"
-    files = [*sorted(folder.glob("serving.kserve.io_*.yaml")), *sorted((folder / "clusterstoragecontainer").glob("serving.kserve.io_*.yaml"))]
+    files = [
+        *sorted(folder.glob("serving.kserve.io_*.yaml")),
+        *sorted((folder / "clusterstoragecontainer").glob("serving.kserve.io_*.yaml")),
+    ]
     # The file name holds group and plural, which together are the object's name; reading 2.4 MB of YAML to learn it takes seconds.
-    return [Manifest(path=resource_path(CRD_API, "CustomResourceDefinition", None, _crd_name(f)), body=f.read_bytes()) for f in files]
+    return [
+        Manifest(
+            path=resource_path(CRD_API, "CustomResourceDefinition", None, _crd_name(f)), body=f.read_bytes()
+        )
+        for f in files
+    ]
 
 
 def _crd_name(file: Path) -> str:
@@ -55,7 +63,11 @@ def config_map(assets: Path) -> Object:
     data: dict[str, str] = {k: v for k, v in document["data"].items() if k != "_example"}
     ingress = json.loads(data["ingress"])
     # Traffic reaches models by the platform's own routes, so KServe makes none.
-    ingress |= {"disableIngressCreation": True, "disableIstioVirtualHost": True, "ingressDomain": "svc.cluster.local"}
+    ingress |= {
+        "disableIngressCreation": True,
+        "disableIstioVirtualHost": True,
+        "ingressDomain": "svc.cluster.local",
+    }
     data["ingress"] = json.dumps(ingress)
     data["deploy"] = json.dumps({"defaultDeploymentMode": "Standard"})
     metadata = {"name": CONFIG_MAP, "namespace": KSERVE_NAMESPACE}
@@ -70,19 +82,30 @@ def webhooks(assets: Path, ports: Ports, ca: Path) -> list[Manifest]:
         document["metadata"].pop("creationTimestamp", None)
         for hook in document["webhooks"]:
             path = hook["clientConfig"].pop("service")["path"]
-            hook["clientConfig"] |= {"url": f"https://{LOOPBACK}:{ports.kserve_webhook}{path}", "caBundle": bundle}
+            hook["clientConfig"] |= {
+                "url": f"https://{LOOPBACK}:{ports.kserve_webhook}{path}",
+                "caBundle": bundle,
+            }
         target = resource_path(document["apiVersion"], document["kind"], None, document["metadata"]["name"])
         manifests.append(Manifest(path=target, body=json_bytes(document)))
     return manifests
 
 
 def command(binary: Path, kubeconfig: Path, ports: Ports) -> list[str]:
+    """Command line of the controller; its metrics server is off."""
     return [
-        str(binary), f"--kubeconfig={kubeconfig}", "--metrics-addr=0", f"--webhook-port={ports.kserve_webhook}",
+        str(binary),
+        f"--kubeconfig={kubeconfig}",
+        "--metrics-addr=0",
+        f"--webhook-port={ports.kserve_webhook}",
         f"--health-probe-addr={LOOPBACK}:{ports.kserve_health}",
     ]
 
 
 def _load(path: Path) -> list[dict[str, Any]]:
-    text = path.read_text().replace("$(kserveNamespace)", KSERVE_NAMESPACE).replace("$(webhookServiceName)", "kserve-webhook-server-service")
+    text = (
+        path.read_text()
+        .replace("$(kserveNamespace)", KSERVE_NAMESPACE)
+        .replace("$(webhookServiceName)", "kserve-webhook-server-service")
+    )
     return [cast("dict[str, Any]", d) for d in yaml.safe_load_all(text) if d]

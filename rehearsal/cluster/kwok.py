@@ -18,17 +18,29 @@ STAGES = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
 
 def stage_files(stage_dir: Path) -> list[Path]:
     """The stage manifests of KWOK's module that a rehearsal uses."""
-    return [p for stage in STAGES for p in sorted((stage_dir / stage).glob("*.yaml")) if p.name != "kustomization.yaml"]
+    return [
+        p
+        for stage in STAGES
+        for p in sorted((stage_dir / stage).glob("*.yaml"))
+        if p.name != "kustomization.yaml"
+    ]
 
 
 def kwok_config(stage_dir: Path) -> str:
     """KWOK's configuration file: options and stages in one multi-document YAML."""
     options = {
-        "cidr": POD_RANGE, "nodeIP": LOOPBACK, "manageAllNodes": True, "nodeLeaseDurationSeconds": NODE_LEASE_SECONDS,
-        "podPlayStageParallelism": 8, "nodePlayStageParallelism": 8, "nodeLeaseParallelism": 8,
+        "cidr": POD_RANGE,
+        "nodeIP": LOOPBACK,
+        "manageAllNodes": True,
+        "nodeLeaseDurationSeconds": NODE_LEASE_SECONDS,
+        "podPlayStageParallelism": 8,
+        "nodePlayStageParallelism": 8,
+        "nodeLeaseParallelism": 8,
         "enablePodsOnNodeSyncStreamWatch": True,
     }
-    head = yaml.safe_dump({"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokConfiguration", "options": options})
+    head = yaml.safe_dump(
+        {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokConfiguration", "options": options}
+    )
     return "\n---\n".join([head, *(p.read_text() for p in stage_files(stage_dir))])
 
 
@@ -41,7 +53,6 @@ def kwok_rbac(rbac_dir: Path) -> list[Object]:
 
 
 def command(binary: Path, kubeconfig: Path, config: Path) -> list[str]:
+    """Command line of KWOK."""
     # Its HTTP server (exec, logs) is left off: without --server-address nothing listens.
     return [str(binary), f"--kubeconfig={kubeconfig}", f"--config={config}"]
-
-

@@ -15,6 +15,7 @@ class ClusterLayout:
 
     @property
     def root(self) -> Path:
+        """The cluster's folder."""
         return self.project_root / STATE_DIR / self.name
 
     @property
@@ -24,10 +25,12 @@ class ClusterLayout:
 
     @property
     def pki(self) -> Path:
+        """Certificates and keys."""
         return self.root / "pki"
 
     @property
     def logs(self) -> Path:
+        """One log a process."""
         return self.root / "logs"
 
     @property
@@ -37,6 +40,7 @@ class ClusterLayout:
 
     @property
     def etcd_data(self) -> Path:
+        """Etcd's data folder."""
         return self.root / "etcd"
 
     @property
@@ -60,4 +64,6 @@ def existing_clusters(project_root: Path) -> list[ClusterLayout]:
     base = project_root / STATE_DIR
     if not base.is_dir():
         return []
-    return [ClusterLayout(project_root=project_root, name=p.name) for p in sorted(base.iterdir()) if p.is_dir()]
+    return [
+        ClusterLayout(project_root=project_root, name=p.name) for p in sorted(base.iterdir()) if p.is_dir()
+    ]

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,12 @@ def connect(layout: ClusterLayout) -> Api:
     if not server.exists():
         message = f"there is no rehearsal cluster {layout.name}: start it with `vp cluster up {layout.name}`"
         raise UserError(message)
-    return Api(server.read_text().strip(), ca=layout.pki / "ca.crt", cert=layout.pki / "admin.crt", key=layout.pki / "admin.key")
+    return Api(
+        server.read_text().strip(),
+        ca=layout.pki / "ca.crt",
+        cert=layout.pki / "admin.crt",
+        key=layout.pki / "admin.key",
+    )
 
 
 def up(layout: ClusterLayout, tools: Toolchain, report: Report, *, with_kserve: bool = True) -> bool:
@@ -126,7 +131,7 @@ def _remove(layout: ClusterLayout) -> None:
 
 
 @contextlib.contextmanager
-def _lock(layout: ClusterLayout) -> Iterator[None]:
+def _lock(layout: ClusterLayout) -> Generator[None]:
     """One command at a time works on a cluster. The lock is on the folder itself, so that no file is left."""
     while True:
         layout.root.mkdir(parents=True, exist_ok=True)
@@ -145,12 +150,16 @@ def _lock(layout: ClusterLayout) -> Iterator[None]:
             os.close(handle)
 
 
-def _start(layout: ClusterLayout, tools: Toolchain, table: ProcessTable, report: Report, *, with_kserve: bool) -> None:
+def _start(
+    layout: ClusterLayout, tools: Toolchain, table: ProcessTable, report: Report, *, with_kserve: bool
+) -> None:
     ports = _free_ports()
     layout.config.mkdir(parents=True, exist_ok=True)
     ids = control_plane.issue_identities(layout.pki, layout.name)
     for path, identity in _kubeconfigs(layout, ids).items():
-        control_plane.write_kubeconfig(path, cluster=layout.name, server=ports.server, ca=ids.ca, identity=identity)
+        control_plane.write_kubeconfig(
+            path, cluster=layout.name, server=ports.server, ca=ids.ca, identity=identity
+        )
     launch = _Launcher(layout, table)
 
     report("starting etcd and the API server")
@@ -166,25 +175,46 @@ def _start(layout: ClusterLayout, tools: Toolchain, table: ProcessTable, report:
         config.write_text(kwok.kwok_config(kwok_assets / "kustomize" / "stage"))
         for document in kwok.kwok_rbac(kwok_assets / "kustomize" / "rbac"):
             api.apply(document)
-        manager = control_plane.controller_manager(tools.bin("kube-controller-manager"), layout.config / "controller-manager.kubeconfig", ids)
+        manager = control_plane.controller_manager(
+            tools.bin("kube-controller-manager"), layout.config / "controller-manager.kubeconfig", ids
+        )
         launch("kube-controller-manager", manager)
-        launch("kube-scheduler", control_plane.scheduler(tools.bin("kube-scheduler"), layout.config / "scheduler.kubeconfig"))
+        launch(
+            "kube-scheduler",
+            control_plane.scheduler(tools.bin("kube-scheduler"), layout.config / "scheduler.kubeconfig"),
+        )
         launch("kwok", kwok.command(tools.bin("kwok"), layout.config / "kwok.kubeconfig", config))
         if with_kserve:
             _start_kserve(layout, tools, api, ports, ids, launch, report)
         accounts = "the controller manager"
-        launch.wait(accounts, lambda: api.get("v1", "ServiceAccount", "default", "default") is not None, "kube-controller-manager")
+        launch.wait(
+            accounts,
+            lambda: api.get("v1", "ServiceAccount", "default", "default") is not None,
+            "kube-controller-manager",
+        )
 
 
-def _start_kserve(  # noqa: PLR0913, PLR0917 - one step of _start, split for its length
-    layout: ClusterLayout, tools: Toolchain, api: Api, ports: Ports, ids: Identities, launch: "_Launcher", report: Report,
+def _start_kserve(  # noqa: PLR0917 - one step of _start, split for its length
+    layout: ClusterLayout,
+    tools: Toolchain,
+    api: Api,
+    ports: Ports,
+    ids: Identities,
+    launch: "_Launcher",
+    report: Report,
 ) -> None:
     report("installing KServe's CRDs and starting its controller")
     assets = tools.assets("kserve")
-    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": KSERVE_NAMESPACE, "labels": {"control-plane": "kserve"}}})
+    api.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": KSERVE_NAMESPACE, "labels": {"control-plane": "kserve"}},
+        }
+    )
     crds = kserve.crds(assets)
     with ThreadPoolExecutor(len(crds)) as pool:
-        list(pool.map(lambda crd: api.apply_bytes(crd.path, crd.body), crds))
+        list(pool.map(api.apply_bytes, [c.path for c in crds], [c.body for c in crds]))
     for document in [*kserve.rbac(assets), kserve.config_map(assets)]:
         api.apply(document)
     certificates = layout.tmp / kserve.CERTIFICATE_DIR
@@ -192,7 +222,10 @@ def _start_kserve(  # noqa: PLR0913, PLR0917 - one step of _start, split for its
     shutil.copy(ids.kserve_webhook.cert, certificates / "tls.crt")
     shutil.copy(ids.kserve_webhook.key, certificates / "tls.key")
     launch.wait("KServe's CRDs", lambda: all(_established(api, crd.path) for crd in crds), "kube-apiserver")
-    launch("kserve-controller", kserve.command(tools.bin("kserve-controller"), layout.config / "kserve.kubeconfig", ports))
+    launch(
+        "kserve-controller",
+        kserve.command(tools.bin("kserve-controller"), layout.config / "kserve.kubeconfig", ports),
+    )
     launch.wait("KServe's controller", lambda: _http_ok(ports.kserve_health, "/readyz"), "kserve-controller")
     for manifest in kserve.webhooks(assets, ports, ids.ca):
         api.apply_bytes(manifest.path, manifest.body)
@@ -207,8 +240,11 @@ class _Launcher:
         layout.tmp.mkdir(parents=True, exist_ok=True)
         # Nothing of the caller's environment: a proxy, a KUBECONFIG or credentials must not reach the cluster.
         self._env = {
-            "PATH": "/usr/bin:/bin", "HOME": str(layout.tmp), "TMPDIR": str(layout.tmp),
-            "POD_NAMESPACE": KSERVE_NAMESPACE, "GOMEMLIMIT": "2GiB",
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(layout.tmp),
+            "TMPDIR": str(layout.tmp),
+            "POD_NAMESPACE": KSERVE_NAMESPACE,
+            "GOMEMLIMIT": "2GiB",
         }
 
     def __call__(self, name: str, command: list[str]) -> None:
@@ -225,9 +261,7 @@ class _Launcher:
                 raise _PortTakenError
             message = f"{entry.name} ended while {what} started. Its log: {self._log(entry.name)}\n{tail}"
             raise UserError(message)
-        message = (
-            f"{what} was not ready after {time.monotonic() - started:.0f} s. Its log: {self._log(process)}\n{log_tail(self._log(process))}"
-        )
+        message = f"{what} was not ready after {time.monotonic() - started:.0f} s. Its log: {self._log(process)}\n{log_tail(self._log(process))}"
         raise UserError(message)
 
     def _log(self, name: str) -> Path:

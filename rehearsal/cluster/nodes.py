@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rehearsal.cluster.api import Api, Object, has_condition
@@ -48,12 +49,20 @@ def _node(settings: Settings, pool: Pool, zone: str, index: int, kubelet_version
     extended: dict[str, str] = {GPU_RESOURCE: str(facts.gpu.count)} if facts.gpu else {}
     shared = {"pods": str(facts.max_pods), "ephemeral-storage": EPHEMERAL_STORAGE, **extended}
     capacity = {"cpu": str(facts.vcpu), "memory": f"{facts.memory_mib}Mi", **shared}
-    allocatable = {"cpu": f"{facts.allocatable_cpu_m}m", "memory": f"{facts.allocatable_memory_mib}Mi", **shared}
+    allocatable = {
+        "cpu": f"{facts.allocatable_cpu_m}m",
+        "memory": f"{facts.allocatable_memory_mib}Mi",
+        **shared,
+    }
     labels = {
-        "kubernetes.io/hostname": name, "kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux",
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/os": "linux",
         "node.kubernetes.io/instance-type": pool.instance_type,
-        ZONE_LABEL: zone, REGION_LABEL: settings.cluster.region,
-        REHEARSAL_LABEL: "true", **pool.node_labels,
+        ZONE_LABEL: zone,
+        REGION_LABEL: settings.cluster.region,
+        REHEARSAL_LABEL: "true",
+        **pool.node_labels,
     }
     return {
         "apiVersion": "v1",
@@ -66,8 +75,20 @@ def _node(settings: Settings, pool: Pool, zone: str, index: int, kubelet_version
 
 def _node_info(kubelet_version: str) -> dict[str, str]:
     """Every field is required by the API; only the kubelet's version is meant to be read."""
-    fields = ("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion", "kubeProxyVersion")
-    return dict.fromkeys(fields, "simulated") | {"kubeletVersion": kubelet_version, "operatingSystem": "linux", "architecture": "amd64"}
+    fields = (
+        "machineID",
+        "systemUUID",
+        "bootID",
+        "kernelVersion",
+        "osImage",
+        "containerRuntimeVersion",
+        "kubeProxyVersion",
+    )
+    return dict.fromkeys(fields, "simulated") | {
+        "kubeletVersion": kubelet_version,
+        "operatingSystem": "linux",
+        "architecture": "amd64",
+    }
 
 
 def reconcile_nodes(api: Api, wanted: Sequence[Object]) -> Reconciled:
@@ -75,13 +96,18 @@ def reconcile_nodes(api: Api, wanted: Sequence[Object]) -> Reconciled:
     present = {n["metadata"]["name"]: n for n in api.list("v1", "Node", labels=f"{REHEARSAL_LABEL}=true")}
     names = {n["metadata"]["name"] for n in wanted}
     stale = [n for name, n in present.items() if name not in names]
-    changed = [n for n in wanted if n["metadata"]["name"] in present and _differs(present[n["metadata"]["name"]], n)]
+    changed = [
+        n for n in wanted if n["metadata"]["name"] in present and _differs(present[n["metadata"]["name"]], n)
+    ]
     missing = [n for n in wanted if n["metadata"]["name"] not in present]
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        list(pool.map(lambda n: api.delete("v1", "Node", n["metadata"]["name"]), [*stale, *changed]))
+        list(pool.map(partial(api.delete, "v1", "Node"), [n["metadata"]["name"] for n in [*stale, *changed]]))
         list(pool.map(api.create, [*missing, *changed]))
     return Reconciled(
-        created=len(missing), replaced=len(changed), deleted=len(stale), unchanged=len(wanted) - len(missing) - len(changed),
+        created=len(missing),
+        replaced=len(changed),
+        deleted=len(stale),
+        unchanged=len(wanted) - len(missing) - len(changed),
     )
 
 
@@ -115,7 +141,10 @@ def node_use(api: Api) -> list[ZoneUse]:
     """Pools and zones with the GPUs that are used and free, as the scheduler sees them."""
     pods_by_node: dict[str, list[Object]] = defaultdict(list)
     for pod in api.list("v1", "Pod"):
-        if (node := pod["spec"].get("nodeName")) and pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}:
+        if (node := pod["spec"].get("nodeName")) and pod.get("status", {}).get("phase") not in {
+            "Succeeded",
+            "Failed",
+        }:
             pods_by_node[node].append(pod)
     groups: dict[tuple[str, str], list[Object]] = defaultdict(list)
     for node in api.list("v1", "Node"):
@@ -123,8 +152,11 @@ def node_use(api: Api) -> list[ZoneUse]:
         groups[labels.get(POOL_LABEL, "-"), labels.get(ZONE_LABEL, "-")].append(node)
     return [
         ZoneUse(
-            pool=pool, zone=zone, instance_type=nodes[0]["metadata"]["labels"].get("node.kubernetes.io/instance-type", "-"),
-            nodes=len(nodes), ready=sum(has_condition(n, "Ready") for n in nodes),
+            pool=pool,
+            zone=zone,
+            instance_type=nodes[0]["metadata"]["labels"].get("node.kubernetes.io/instance-type", "-"),
+            nodes=len(nodes),
+            ready=sum(has_condition(n, "Ready") for n in nodes),
             gpus=sum(int(n["status"]["allocatable"].get(GPU_RESOURCE, "0")) for n in nodes),
             gpus_used=sum(pod_gpus(p) for n in nodes for p in pods_by_node[n["metadata"]["name"]]),
             pods=sum(len(pods_by_node[n["metadata"]["name"]]) for n in nodes),

@@ -1,6 +1,6 @@
 """Certificates of a rehearsal cluster: one authority of its own, so that every connection is verified in both directions."""
 
-import datetime
+import datetime as dt
 import ipaddress
 import os
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-VALIDITY = datetime.timedelta(days=365)
+VALIDITY = dt.timedelta(days=365)
 # Clocks of two processes on one machine agree, but a suspended laptop's may step back.
-CLOCK_SLACK = datetime.timedelta(minutes=5)
+CLOCK_SLACK = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,15 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(common_name)
         usage = x509.KeyUsage(
-            digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
-            data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+            digital_signature=True,
+            key_cert_sign=True,
+            crl_sign=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
         )
         self._cert = (
             _builder(self._name, self._name, self._key)
@@ -46,7 +53,9 @@ class Authority:
         self.cert_path = folder / "ca.crt"
         self.cert_path.write_bytes(self._cert.public_bytes(serialization.Encoding.PEM))
 
-    def server(self, name: str, dns_names: Sequence[str] = (), ips: Sequence[str] = ("127.0.0.1",)) -> KeyPair:
+    def server(
+        self, name: str, dns_names: Sequence[str] = (), ips: Sequence[str] = ("127.0.0.1",)
+    ) -> KeyPair:
         """A certificate for a server on loopback. It is good as a client certificate too: etcd's peers use one for both."""
         names = [x509.DNSName(d) for d in ("localhost", *dns_names)]
         addresses = [x509.IPAddress(ipaddress.ip_address(i)) for i in ips]
@@ -61,7 +70,9 @@ class Authority:
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
         if alt_names is not None:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
-        builder = _builder(subject, self._name, key).add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        builder = _builder(subject, self._name, key).add_extension(
+            x509.ExtendedKeyUsage(usages), critical=False
+        )
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         if alt_names is not None:
             builder = builder.add_extension(alt_names, critical=False)
@@ -77,13 +88,20 @@ def signing_key(folder: Path) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
     pair = KeyPair(cert=folder / "service-accounts.pub", key=folder / "service-accounts.key")
     write_private(pair.key, private_pem(key))
-    pair.cert.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
+    pair.cert.write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
     return pair
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A private key as PEM, not encrypted: the file's mode protects it."""
     return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption(),
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
 
 
@@ -99,8 +117,10 @@ def _name(common_name: str, organizations: Sequence[str] = ()) -> x509.Name:
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

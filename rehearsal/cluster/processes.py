@@ -40,6 +40,7 @@ class Started:
 
     @property
     def alive(self) -> bool:
+        """Whether it still runs."""
         return self.find() is not None
 
 
@@ -53,14 +54,21 @@ class ProcessTable:
             with contextlib.suppress(ValueError, TypeError):
                 self.started = [Started(**entry) for entry in json.loads(record.read_text())]
 
-    def start(self, name: str, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str]) -> Started:
+    def start(
+        self, name: str, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str]
+    ) -> Started:
         """Start a process in a session of its own with its output in `log`; the environment is `env` and nothing else."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
-            child = subprocess.Popen(  # noqa: S603 - our own binaries, no shell
+            child = subprocess.Popen(
                 [str(c) for c in command],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                env=dict(env), cwd=log.parent, start_new_session=True, close_fds=True,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=dict(env),
+                cwd=log.parent,
+                start_new_session=True,
+                close_fds=True,
             )
         # Tells Python that nobody waits for this child: to outlive us is its purpose, not a leak to warn of.
         child.returncode = 0
@@ -71,6 +79,7 @@ class ProcessTable:
 
     @property
     def dead(self) -> list[Started]:
+        """Processes that were started and have ended."""
         return [s for s in self.started if not s.alive]
 
     def stop_all(self) -> None:

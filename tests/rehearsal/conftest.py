@@ -21,8 +21,18 @@ from settings.stack import Settings
 REPOSITORY = Path(__file__).resolve().parents[2]
 # What a checkout must hold for `vp` and `make`; `.rehearsal` and the stack files are its own.
 LINKED = (
-    "__main__.py", "components", "settings", "rehearsal", "ops", "tools", "Makefile", "pyproject.toml", "requirements.txt", "requirements-dev.txt",
-    ".venv", ".tools",
+    "__main__.py",
+    "components",
+    "settings",
+    "rehearsal",
+    "ops",
+    "tools",
+    "Makefile",
+    "pyproject.toml",
+    "requirements.txt",
+    "requirements-dev.txt",
+    ".venv",
+    ".tools",
 )
 COMMAND_SECONDS = 300
 
@@ -46,16 +56,29 @@ class Checkout:
         """Run `pulumi` by hand in a rehearsal's project folder, as a person would."""
         layout = self.layout(stack)
         environment = pulumi_environment(layout, tools())
-        done = self.start_and_wait([str(tools().bin("pulumi")), *arguments, "--stack", stack], project_folder(layout), environment)
+        done = self.start_and_wait(
+            [str(tools().bin("pulumi")), *arguments, "--stack", stack], project_folder(layout), environment
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def start_and_wait(
-        self, command: Sequence[str], folder: Path | None = None, environment: dict[str, str] | None = None,
+        self,
+        command: Sequence[str],
+        folder: Path | None = None,
+        environment: dict[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         # A wide terminal: tables must not break the words that the tests look for.
         env = (environment or dict(os.environ)) | {"COLUMNS": "250"}
-        return subprocess.run(command, cwd=folder or self.root, env=env, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
+        return subprocess.run(
+            command,
+            cwd=folder or self.root,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
 
     def settings(self, stack: str) -> Settings:
         return plan(stack, self.root).settings
@@ -68,7 +91,9 @@ class Checkout:
         path.write_text(yaml.safe_dump(content, sort_keys=False))
 
     def section(self, stack: str, section: str) -> object:
-        return yaml.safe_load((self.root / f"Pulumi.{stack}.yaml").read_text())["config"][f"vllm-platform:{section}"]
+        return yaml.safe_load((self.root / f"Pulumi.{stack}.yaml").read_text())["config"][
+            f"vllm-platform:{section}"
+        ]
 
 
 def tools() -> Toolchain:

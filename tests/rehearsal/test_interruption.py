@@ -35,9 +35,18 @@ def processes_of(checkout: Checkout) -> list[str]:
 def rehearsing(checkout: Checkout) -> Iterator[subprocess.Popen[str]]:
     """`vp rehearse dev` that has reached the middle of its update: the first InferenceService is in the cluster."""
     command = [str(Path(sys.prefix) / "bin" / "vp"), "rehearse", "dev"]
-    process = subprocess.Popen(command, cwd=checkout.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=checkout.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
-        assert wait_until(lambda: midway(checkout), seconds=MIDWAY_SECONDS), "the update never reached its middle"
+        assert wait_until(lambda: midway(checkout), seconds=MIDWAY_SECONDS), (
+            "the update never reached its middle"
+        )
         yield process
     finally:
         if process.poll() is None:
@@ -52,11 +61,18 @@ def midway(checkout: Checkout) -> bool:
     with lifecycle.connect(layout) as api:
         if not api.ready() or not layout.pulumi_state.exists():
             return False
-        crd = api.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", "inferenceservices.serving.kserve.io")
-        return crd is not None and bool(api.list("policy/v1", "PodDisruptionBudget") or api.list("serving.kserve.io/v1beta1", "InferenceService"))
+        crd = api.get(
+            "apiextensions.k8s.io/v1", "CustomResourceDefinition", "inferenceservices.serving.kserve.io"
+        )
+        return crd is not None and bool(
+            api.list("policy/v1", "PodDisruptionBudget")
+            or api.list("serving.kserve.io/v1beta1", "InferenceService")
+        )
 
 
-def test_kill_9_of_pulumi_up_midway_then_up_again_converges(checkout: Checkout, rehearsing: subprocess.Popen[str]) -> None:
+def test_kill_9_of_pulumi_up_midway_then_up_again_converges(
+    checkout: Checkout, rehearsing: subprocess.Popen[str]
+) -> None:
     os.killpg(rehearsing.pid, signal.SIGKILL)
     rehearsing.wait(30)
     time.sleep(0.5)
@@ -68,10 +84,18 @@ def test_kill_9_of_pulumi_up_midway_then_up_again_converges(checkout: Checkout, 
     assert sorted(services) == sorted(m.name for m in settings.enabled_models)
     assert len(budgets) == len(settings.enabled_models)
     again = checkout.vp("rehearse", "dev")
-    assert not [w for line in again.splitlines() if line.startswith("pulumi up:") for w in ("create", "update", "delete") if w in line]
+    assert not [
+        w
+        for line in again.splitlines()
+        if line.startswith("pulumi up:")
+        for w in ("create", "update", "delete")
+        if w in line
+    ]
 
 
-def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(checkout: Checkout, rehearsing: subprocess.Popen[str]) -> None:
+def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(
+    checkout: Checkout, rehearsing: subprocess.Popen[str]
+) -> None:
     os.killpg(rehearsing.pid, signal.SIGINT)
     printed, _ = rehearsing.communicate(timeout=60)
     assert rehearsing.returncode == 130, printed
@@ -95,7 +119,9 @@ def test_a_cluster_whose_processes_were_killed_is_recognised_and_cleaned(checkou
     assert not (checkout.root / ".rehearsal").exists()
 
 
-def test_a_start_that_fails_leaves_no_process_and_names_the_log(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_fails_leaves_no_process_and_names_the_log(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from rehearsal.errors import UserError  # noqa: PLC0415
     from tests.rehearsal.conftest import tools  # noqa: PLC0415
 
@@ -120,8 +146,10 @@ def test_nothing_listens_on_anything_but_loopback(checkout: Checkout) -> None:
     listening = [
         (entry.name, c.laddr.ip)
         for entry in ProcessTable(checkout.layout("dev").record).started
-        for process in [entry.find()] if process
-        for c in process.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN
+        for process in [entry.find()]
+        if process
+        for c in process.net_connections(kind="inet")
+        if c.status == psutil.CONN_LISTEN
     ]
     assert {name for name, _ in listening} >= {"etcd", "kube-apiserver", "kserve-controller"}
     assert {ip for _, ip in listening} == {"127.0.0.1"}

@@ -1,7 +1,6 @@
 """Who stands where: GPU nodes hold models and listed agents only, replicas survive the loss of their node."""
 
 from collections import Counter
-from typing import Any
 
 import pytest
 
@@ -22,20 +21,34 @@ def settings(local: Checkout) -> Settings:
     return local.settings("local")
 
 
-def pod(name: str, *, namespace: str = "default", account: str = "default", gpus: int = 0, **spec: Any) -> Object:
+def pod(
+    name: str, *, namespace: str = "default", account: str = "default", gpus: int = 0, **spec: object
+) -> Object:
     """A pod that tolerates the taint of GPU nodes, and passes restricted pod security."""
     limits = {"cpu": "100m", "memory": "64Mi"} | ({GPU_RESOURCE: str(gpus)} if gpus else {})
     container = {
-        "name": "main", "image": "registry.invalid/none:1", "resources": {"limits": limits},
+        "name": "main",
+        "image": "registry.invalid/none:1",
+        "resources": {"limits": limits},
         "securityContext": {
-            "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True, "runAsUser": 1001,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "runAsUser": 1001,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
     tolerations = [{"key": "dedicated", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}]
     return {
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace},
-        "spec": {"serviceAccountName": account, "containers": [container], "tolerations": tolerations, **spec},
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "serviceAccountName": account,
+            "containers": [container],
+            "tolerations": tolerations,
+            **spec,
+        },
     }
 
 
@@ -54,14 +67,22 @@ def test_every_model_pod_is_on_a_node_of_its_pool(api: Api, settings: Settings) 
     for model in settings.enabled_models:
         pods = model_pods(api, settings, model.name)
         assert len(pods) == model.min_replicas
-        assert {n["metadata"]["labels"][POOL_LABEL] for n in places(api, pods)} == {settings.pool_of(model).name}
+        assert {n["metadata"]["labels"][POOL_LABEL] for n in places(api, pods)} == {
+            settings.pool_of(model).name
+        }
 
 
 def test_no_other_pod_is_on_a_gpu_node(api: Api, settings: Settings) -> None:
     gpu_pools = {p.name for p in settings.gpu_pools}
-    on_gpu = [p for p in api.list("v1", "Pod") if places(api, [p])[0]["metadata"]["labels"].get(POOL_LABEL) in gpu_pools]
+    on_gpu = [
+        p
+        for p in api.list("v1", "Pod")
+        if places(api, [p])[0]["metadata"]["labels"].get(POOL_LABEL) in gpu_pools
+    ]
     assert on_gpu, "nothing is on a GPU node: the test would pass without showing anything"
-    assert {p["metadata"]["labels"].get(SERVICE_LABEL) for p in on_gpu} == {m.name for m in settings.enabled_models}
+    assert {p["metadata"]["labels"].get(SERVICE_LABEL) for p in on_gpu} == {
+        m.name for m in settings.enabled_models
+    }
 
 
 def test_two_moe_replicas_share_one_p4d(api: Api, settings: Settings) -> None:
@@ -73,7 +94,9 @@ def test_two_moe_replicas_share_one_p4d(api: Api, settings: Settings) -> None:
 
 
 def test_replicas_of_the_core_model_are_in_two_zones(api: Api, settings: Settings) -> None:
-    zones = Counter(n["metadata"]["labels"][ZONE_LABEL] for n in places(api, model_pods(api, settings, "qwen-7b-vllm")))
+    zones = Counter(
+        n["metadata"]["labels"][ZONE_LABEL] for n in places(api, model_pods(api, settings, "qwen-7b-vllm"))
+    )
     assert len(zones) == 2
     assert max(zones.values()) - min(zones.values()) <= 1
 
@@ -94,16 +117,24 @@ def test_a_pod_that_asks_for_a_gpu_is_admitted(api: Api) -> None:
     api.delete("v1", "Pod", "with-gpu", "default")
 
 
-def test_a_pod_without_the_toleration_is_admitted_and_kept_off_gpu_nodes(api: Api, settings: Settings) -> None:
+def test_a_pod_without_the_toleration_is_admitted_and_kept_off_gpu_nodes(
+    api: Api, settings: Settings
+) -> None:
     api.create(pod("plain", tolerations=[]))
-    assert wait_until(lambda: has_condition(api.get("v1", "Pod", "plain", "default") or {}, "Ready"), seconds=30)
+    assert wait_until(
+        lambda: has_condition(api.get("v1", "Pod", "plain", "default") or {}, "Ready"), seconds=30
+    )
     (node,) = places(api, [api.get("v1", "Pod", "plain", "default") or {}])
     api.delete("v1", "Pod", "plain", "default")
     assert node["metadata"]["labels"][POOL_LABEL] not in {p.name for p in settings.gpu_pools}
 
 
 def test_an_agent_on_the_list_is_admitted(api: Api) -> None:
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "aws-node", "namespace": "kube-system"}}
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "aws-node", "namespace": "kube-system"},
+    }
     api.apply(account)
     api.create(pod("agent", namespace="kube-system", account="aws-node"))
     api.delete("v1", "Pod", "agent", "kube-system")
@@ -111,7 +142,13 @@ def test_an_agent_on_the_list_is_admitted(api: Api) -> None:
 
 
 def test_an_agent_s_account_in_another_namespace_is_refused(api: Api) -> None:
-    api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "aws-node", "namespace": "default"}})
+    api.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "aws-node", "namespace": "default"},
+        }
+    )
     try:
         with pytest.raises(ApiError, match="asks for no GPU"):
             api.create(pod("impostor", account="aws-node"))
@@ -119,7 +156,9 @@ def test_an_agent_s_account_in_another_namespace_is_refused(api: Api) -> None:
         api.delete("v1", "ServiceAccount", "aws-node", "default")
 
 
-def test_deleting_a_node_brings_its_replicas_back_elsewhere(local: Checkout, api: Api, settings: Settings) -> None:
+def test_deleting_a_node_brings_its_replicas_back_elsewhere(
+    local: Checkout, api: Api, settings: Settings
+) -> None:
     before = model_pods(api, settings, "qwen-7b-vllm")
     lost = before[0]["spec"]["nodeName"]
     api.delete("v1", "Node", lost)
@@ -130,7 +169,10 @@ def test_deleting_a_node_brings_its_replicas_back_elsewhere(local: Checkout, api
 
     try:
         assert wait_until(recovered, seconds=RECOVERY_SECONDS, every=0.5)
-        zones = {n["metadata"]["labels"][ZONE_LABEL] for n in places(api, model_pods(api, settings, "qwen-7b-vllm"))}
+        zones = {
+            n["metadata"]["labels"][ZONE_LABEL]
+            for n in places(api, model_pods(api, settings, "qwen-7b-vllm"))
+        }
         assert len(zones) == 2
     finally:
         assert "1 new" in local.vp("cluster", "up", "local")
@@ -152,4 +194,14 @@ def test_deleting_a_node_s_pods_brings_them_back(api: Api, settings: Settings) -
 def test_vp_cluster_nodes_shows_gpus_used_and_free(local: Checkout) -> None:
     rows = [line for line in local.vp("cluster", "nodes", "local").splitlines() if "p4d.24xlarge" in line]
     assert len(rows) == 1
-    assert [cell.strip() for cell in rows[0].strip("│ ").split("│")] == ["a100", "us-east-1a", "p4d.24xlarge", "1", "1", "2", "8", "8", "0"]
+    assert [cell.strip() for cell in rows[0].strip("│ ").split("│")] == [
+        "a100",
+        "us-east-1a",
+        "p4d.24xlarge",
+        "1",
+        "1",
+        "2",
+        "8",
+        "8",
+        "0",
+    ]

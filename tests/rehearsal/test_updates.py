@@ -27,12 +27,16 @@ def test_changing_memory_shows_exactly_that_in_the_preview(local: Checkout) -> N
     before = config.read_text()
     local.change("local", "models", changed)
     try:
-        config.write_text((local.root / "Pulumi.local.yaml").read_text().replace("config:", f"{before.splitlines()[0]}\nconfig:", 1))
+        config.write_text(
+            (local.root / "Pulumi.local.yaml")
+            .read_text()
+            .replace("config:", f"{before.splitlines()[0]}\nconfig:", 1)
+        )
         shown = local.pulumi("local", "preview", "--diff", "--color", "never")
     finally:
         local.change("local", "models", original)
         config.write_text(before)
-    edits = [line.strip() for line in shown.splitlines() if '=>' in line]
+    edits = [line.strip() for line in shown.splitlines() if "=>" in line]
     assert edits == ['~ memory: "32Gi" => "28Gi"']
     assert "~ 1 to update" in shown
 
@@ -56,7 +60,8 @@ def test_destroy_leaves_no_namespace_and_a_new_up_works(checkout: Checkout) -> N
 
 def _leftovers(api: Api) -> list[str]:
     found = [
-        *api.list("serving.kserve.io/v1beta1", "InferenceService"), *api.list("apps/v1", "Deployment"),
+        *api.list("serving.kserve.io/v1beta1", "InferenceService"),
+        *api.list("apps/v1", "Deployment"),
         *api.list("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"),
     ]
     return [f"{o.get('kind', 'object')} {o['metadata']['name']}" for o in found]

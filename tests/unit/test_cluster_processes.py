@@ -12,7 +12,11 @@ from rehearsal.cluster.pki import Authority
 from rehearsal.cluster.processes import ProcessTable, Started
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
-STUBBORN = [sys.executable, "-c", "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"]
+STUBBORN = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)",
+]
 
 
 def test_a_started_process_is_found_by_another_table_and_stopped(tmp_path: Path) -> None:
@@ -55,7 +59,9 @@ def test_a_damaged_record_counts_as_no_process(tmp_path: Path) -> None:
     assert ProcessTable(tmp_path / "p.json").started == []
 
 
-def test_the_environment_is_what_was_given_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_what_was_given_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "marker")
     table = ProcessTable(tmp_path / "p.json")
     show = [sys.executable, "-c", "import os, time; print(sorted(os.environ), flush=True); time.sleep(60)"]

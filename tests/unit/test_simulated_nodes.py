@@ -2,7 +2,6 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,11 @@ def settings() -> Settings:
 def test_each_pool_stands_at_its_maximum_over_its_zones(settings: Settings) -> None:
     nodes = node_objects(settings, "v1.36.3")
     for pool in settings.pools:
-        zones = Counter(n["metadata"]["labels"][ZONE_LABEL] for n in nodes if n["metadata"]["name"].rpartition("-")[0] == pool.name)
+        zones = Counter(
+            n["metadata"]["labels"][ZONE_LABEL]
+            for n in nodes
+            if n["metadata"]["name"].rpartition("-")[0] == pool.name
+        )
         assert sum(zones.values()) == pool.max
         assert set(zones) == set(settings.zones_of(pool)[: pool.max])
         assert max(zones.values()) - min(zones.values()) <= 1
@@ -44,7 +47,7 @@ class FakeApi:
     def __init__(self, nodes: list[Object]) -> None:
         self.nodes = {n["metadata"]["name"]: n for n in nodes}
 
-    def list(self, *_: Any, **__: Any) -> list[Object]:
+    def list(self, *_: object, **__: object) -> list[Object]:
         return list(self.nodes.values())
 
     def create(self, node: Object) -> Object:
@@ -59,10 +62,15 @@ class FakeApi:
 def test_reconciling_creates_replaces_and_deletes_exactly_what_differs(settings: Settings) -> None:
     wanted = node_objects(settings, "v1.36.3")
     stale = {**wanted[0], "metadata": {**wanted[0]["metadata"], "name": "old-0"}}
-    smaller = {**wanted[1], "status": {**wanted[1]["status"], "allocatable": {}}}
+    smaller: Object = {**wanted[1], "status": {**wanted[1]["status"], "allocatable": {}}}
     api = FakeApi([stale, smaller, *wanted[2:-1]])
     changed = reconcile_nodes(api, wanted)  # pyright: ignore[reportArgumentType] - a stand-in with the calls that are used
-    assert (changed.created, changed.replaced, changed.deleted, changed.unchanged) == (2, 1, 1, len(wanted) - 3)
+    assert (changed.created, changed.replaced, changed.deleted, changed.unchanged) == (
+        2,
+        1,
+        1,
+        len(wanted) - 3,
+    )
     assert sorted(api.nodes) == sorted(n["metadata"]["name"] for n in wanted)
     again = reconcile_nodes(api, wanted)  # pyright: ignore[reportArgumentType]
     assert again.unchanged == len(wanted)

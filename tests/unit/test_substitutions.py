@@ -26,7 +26,9 @@ def test_pools_models_and_image_references_are_the_stack_s_own() -> None:
     assert rehearsed.cluster.kind == "rehearsal"
     assert rehearsed.pools == own.pools
     assert rehearsed.models == own.models
-    assert [rehearsed.image_reference(m) for m in rehearsed.models] == [own.image_reference(m) for m in own.models]
+    assert [rehearsed.image_reference(m) for m in rehearsed.models] == [
+        own.image_reference(m) for m in own.models
+    ]
 
 
 def test_every_swap_is_told_with_what_is_not_exercised() -> None:
