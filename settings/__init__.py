@@ -1,4 +1,7 @@
-"""What a stack may ask for, and the facts it is checked against. Pure: no Pulumi, except inside one function of the loader."""
+"""What a stack may ask for, and the facts it is checked against.
+
+Pure: no Pulumi, except inside one function of the loader.
+"""
 
 from settings.cluster import Cluster, EksCluster, ExistingCluster, RehearsalCluster
 from settings.engine import Engine, TrustRemoteCode
@@ -81,8 +84,8 @@ __all__ = [
     "Selector",
     "Settings",
     "SettingsError",
-    "Spread",
     "SpotCapacity",
+    "Spread",
     "StreamedWeights",
     "TrustRemoteCode",
     "Weights",

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
-    """A part of a stack file. Frozen: a setting is read once and never changed, only copied (`model_copy(update=...)`)."""
+    """A part of a stack file. Frozen: a setting is read once and never changed, only copied."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -15,7 +15,7 @@ class Section(BaseModel):
 def refusal(reason: str, fix: str) -> PydanticCustomError:
     """Make a validation error that says what is wrong and what to write instead.
 
-    The texts travel in the context, not in the template, so that a brace in a value can not be read as a placeholder.
+    The texts travel in the context, not in the template: a brace in a value is no placeholder.
     """
     context: dict[str, Any] = {"reason": reason, "fix": fix}
     return PydanticCustomError("refusal", "{reason}", context)

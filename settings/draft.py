@@ -11,8 +11,9 @@ from settings.stack import Environment, matching_pools
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """The sections, pools and models that parsed. A broken one is None or left out, so that the rest is still checked.
+    """The sections, pools and models that parsed.
 
+    A broken one is None or left out, so that the rest is still checked.
     broken_pools: how many pools did not parse; a selector that finds nothing may mean one of them.
     """
 

@@ -18,7 +18,7 @@ def _trust_needs_a_reason(value: object) -> object:
     if value is True:
         raise refusal(
             "code from the model's repository would run in the cluster, and nobody says why",
-            'write `trust_remote_code: {reason: "..."}` with the reason, or remove the key (off is the default)',
+            'write `trust_remote_code: {reason: "..."}`, or remove the key (off is the default)',
         )
     return None if value is False else value
 

@@ -49,7 +49,8 @@ class ModelFacts(Section):
     """One set of weights.
 
     parameters: number of parameters, all experts. weight_bytes: size of the weight files.
-    head_size: width of one attention head. max_positions: longest context, in tokens. dtype: of what is not quantized.
+    head_size: width of one attention head. max_positions: longest context, in tokens.
+    dtype: of what is not quantized.
     """
 
     parameters: int

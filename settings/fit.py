@@ -1,8 +1,9 @@
-"""Does a model fit into one GPU's memory? Plain arithmetic that the table, the refusal and a reader can follow.
+"""Does a model fit into one GPU's memory? Arithmetic that the table, the refusal and a reader can follow.
 
-vLLM takes `gpu_memory_utilization` of a GPU, loads the weights, keeps room for a forward pass, and pages the rest out as
-KV cache. It starts with any KV cache that holds one request of full length, and makes requests wait, or recompute, when the
-pages run out. What is checked here is a promise: `max_num_seqs` requests run at once, each `max_model_len` tokens long.
+vLLM takes `gpu_memory_utilization` of a GPU, loads the weights, keeps room for a forward pass, and pages the
+rest out as KV cache. It starts with any KV cache that holds one request of full length, and lets requests
+wait, or recompute, when the pages run out. What is checked here is a promise: `max_num_seqs` requests run at
+once, each `max_model_len` tokens long.
 """
 
 from dataclasses import dataclass
@@ -14,15 +15,16 @@ from settings.scalars import MIB
 
 # Keys and values are kept in 16 bits, whatever the weights' quantization (`kv_cache_dtype: auto`).
 KV_BYTES: Final = 2
-# CUDA context, cuBLAS workspaces, the allocator's slack: 0.2 to 0.6 GiB in vLLM's memory profiles of 24 to 80 GB GPUs.
+# CUDA context, cuBLAS workspaces, the allocator's slack: 0.2 to 0.6 GiB in vLLM's profiles of 24 GB GPUs.
 CONTEXT_MIB: Final = 512
-# CUDA graphs are captured after the KV cache is laid out; vLLM prints 0.5 to 1 GiB for the batch sizes of its default.
+# CUDA graphs, captured after the KV cache is laid out: vLLM prints 0.5 to 1 GiB for its default batch sizes.
 GRAPHS_MIB: Final = 1024
-# NCCL's and the custom all-reduce's buffers, only with several GPUs: 1.8 GiB more in vLLM's profile of two H100 (PR 10511),
-# 0.6 GiB on GPUs without NVSwitch multicast; an A100 has none.
+# NCCL's and the custom all-reduce's buffers, only with several GPUs: 1.8 GiB more in vLLM's profile of two
+# H100 (PR 10511), 0.6 GiB on GPUs without NVSwitch multicast; an A100 has none.
 COLLECTIVES_MIB: Final = 1024
-# A forward pass over the most tokens that vLLM batches by default, with about 20 times the hidden size alive at its peak
-# (gate and up projection, their product, residual, attention): 1.26 GiB measured for Llama 3 8B, 1.25 GiB by this rule.
+# A forward pass over the most tokens that vLLM batches by default, with about 20 times the hidden size alive
+# at its peak (gate and up projection, their product, residual, attention): 1.26 GiB measured for Llama 3 8B
+# (PR 10511), 1.25 GiB by this rule.
 BATCHED_TOKENS: Final = 8192
 LIVE_PER_HIDDEN: Final = 20
 ACTIVATION_BYTES: Final = 2
@@ -35,7 +37,7 @@ class MemoryFit:
     budget_mib: what the engine may take. headroom_mib: what is left of it; below 0 the model does not fit.
     kv_mib_per_1k_tokens: KV cache of 1,024 tokens on one GPU.
     most_sequences: the largest `max_num_seqs` at the asked length; 0 where not even one request fits.
-    longest_context: the largest `max_model_len` for the asked concurrency; 0 where the weights alone do not fit.
+    longest_context: the largest `max_model_len` at the asked concurrency; 0 where the weights do not fit.
     """
 
     gpu_mib: int

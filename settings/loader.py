@@ -1,4 +1,4 @@
-"""The two ways to a stack's settings: its file (no Pulumi, no decryption), and the configuration of a running program."""
+"""Two ways to a stack's settings: its file (no Pulumi, no decryption), and the configuration of a program."""
 
 import json
 from collections.abc import Mapping
@@ -17,22 +17,23 @@ _PREFIX: Final = f"{PROJECT}:"
 
 
 def load_stack_file(path: Path) -> Settings:
-    """Read and check `Pulumi.STACK.yaml`. Secrets stay as they are. Raises SettingsError with every problem of the file."""
+    """Read and check `Pulumi.STACK.yaml`, secrets left alone. Raises SettingsError with every problem."""
     stack = stack_name(path)
     return build(stack, _config_of(stack, path))
 
 
 def load_program_settings() -> Settings:
-    """Read and check the configuration of the running Pulumi program. Raises SettingsError with every problem of it."""
+    """Read and check the running Pulumi program's configuration. Raises SettingsError with every problem."""
     import pulumi  # noqa: PLC0415 - the one place: everything else that reads settings must start without Pulumi
-    from pulumi.runtime.config import CONFIG, get_config_env  # noqa: PLC0415
+    from pulumi.runtime import config as running  # noqa: PLC0415
 
-    raw = {**get_config_env(), **CONFIG.get()}
+    raw = {**running.get_config_env(), **running.CONFIG.get()}
+    secret = set(running.get_config_secret_keys_env())
     own = {key.removeprefix(_PREFIX): value for key, value in raw.items() if key.startswith(_PREFIX)}
     config = pulumi.Config(PROJECT)
     values: dict[str, object] = {}
     for key in own:
-        if pulumi.runtime.is_config_secret(_PREFIX + key):
+        if _PREFIX + key in secret or running.is_config_secret(_PREFIX + key):
             values[key] = {"secure": "..."}
         else:
             values[key] = _decoded(key, config.get(key))
@@ -108,7 +109,7 @@ def _config_of(stack: str, path: Path) -> dict[str, object]:
 
 
 def _decoded(key: str, text: str | None) -> object:
-    """Read a configuration value of a program: text as it is, a section as the JSON that Pulumi made of it."""
+    """Read a program's configuration value: text as it is, a section as the JSON that Pulumi made of it."""
     if text is None or key in TEXT_SECTIONS:
         return text
     try:

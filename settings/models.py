@@ -21,7 +21,7 @@ from settings.scalars import (
     mebibytes,
     millicores,
 )
-from settings.scaling import Autoscaling, Rollout, RollingRollout, Spread, ZoneSpread
+from settings.scaling import Autoscaling, RollingRollout, Rollout, Spread, ZoneSpread
 from settings.weights import BakedWeights, CachedWeights, Mount, Weights
 
 # Time between the end of the drain and the kill, for the engine to leave the GPU in good order.
@@ -39,7 +39,7 @@ class Selector(Section):
 
 
 class Amounts(Section):
-    """CPU and main memory of one pod. GPUs are not written here: they come from `engine.tensor_parallel_size`."""
+    """CPU and main memory of one pod. Its GPUs come from `engine.tensor_parallel_size` instead."""
 
     cpu: CpuQuantity
     memory: MemoryQuantity
@@ -128,7 +128,7 @@ class Model(Section):
 
     @property
     def container_path(self) -> str:
-        """Where the engine reads the weights: a path inside the container, or the S3 address it streams from."""
+        """Where the engine reads the weights: a path in the container, or the S3 address it streams from."""
         if isinstance(self.weights, BakedWeights):
             return self.weights.path
         if isinstance(self.weights, CachedWeights):

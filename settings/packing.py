@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from settings.facts import InstanceFacts
 from settings.models import Model
 from settings.pools import Pool
 
-# What the agents on every GPU node request: network plugin, kube-proxy, device plugin, DCGM exporter, ztunnel, istio-cni,
-# node exporter, CSI drivers and log agent, together about 750m and 1.6 GiB with their charts' defaults.
-AGENTS_CPU_M = 800
-AGENTS_MEMORY_MIB = 1792
+# What the agents on every GPU node request: network plugin, kube-proxy, device plugin, DCGM exporter,
+# ztunnel, istio-cni, node exporter, CSI drivers, log agent: about 750m and 1.6 GiB by their charts' defaults.
+AGENTS_CPU_M: Final = 800
+AGENTS_MEMORY_MIB: Final = 1792
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -45,7 +46,7 @@ def fits_on(demand: Demand, room: Demand) -> bool:
 def nodes_needed(demands: Iterable[tuple[Demand, int]], room: Demand) -> int:
     """Count nodes for (demand, replicas) pairs, the largest first, each replica on the first node with room.
 
-    The scheduler may do worse, never better than an exact packing; first-fit decreasing is the usual estimate.
+    The scheduler may do worse; first-fit decreasing is the usual estimate.
     Raises ValueError for a replica that fits on no node.
     """
     free: list[Demand] = []

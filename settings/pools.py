@@ -110,7 +110,7 @@ class _Pool(Section):
 
     @property
     def instance(self) -> InstanceFacts:
-        """Facts of the instance type. Raises KeyError for a type without facts, which no loaded Settings has."""
+        """Facts of the instance type. Raises KeyError where there are none, which no loaded Settings has."""
         return instance(self.instance_type)
 
 
@@ -144,7 +144,7 @@ class GpuPool(_Pool):
 
     @property
     def gpu(self) -> GpuFacts:
-        """Facts of the GPUs of one node. Raises ValueError for an instance without any, which no loaded Settings has."""
+        """Facts of one node's GPUs. Raises ValueError where it has none, which no loaded Settings has."""
         if self.instance.gpu is None:
             message = f"pool {self.name}: instance {self.instance_type} has no GPU"
             raise ValueError(message)
@@ -162,7 +162,7 @@ class GpuPool(_Pool):
 
     @property
     def node_taints(self) -> list[dict[str, str]]:
-        """Taints that every node of the pool carries, as Kubernetes spells them (EKS spells the effect NO_SCHEDULE)."""
+        """Taints of every node, as Kubernetes spells them (EKS spells the effect NO_SCHEDULE)."""
         return [{"key": GPU_TAINT_KEY, "value": GPU_TAINT_VALUE, "effect": "NoSchedule"}]
 
     @property

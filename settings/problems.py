@@ -1,10 +1,10 @@
-"""What is wrong with a stack file, said so that it can be repaired: where, what, why, and what to write instead."""
+"""What is wrong with a stack file, said so that it can be repaired: where, what, why, and the fix."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-# A value is there to be recognised, not read in full: a pasted certificate would push the reason off the screen.
+# A value is there to be recognised, not read in full: a pasted certificate would hide the reason.
 VALUE_SHOWN: Final = 80
 
 
@@ -46,15 +46,21 @@ class SettingsError(Exception):
     def __str__(self) -> str:
         """One text for the terminal, for Pulumi's diagnostics and for a pull request."""
         count = len(self.problems)
-        head = f"stack {self.stack}: {count} {'problem' if count == 1 else 'problems'} in its settings, nothing was deployed"
+        problems = "1 problem" if count == 1 else f"{count} problems"
+        head = f"stack {self.stack}: {problems} in its settings, nothing was deployed"
         return "\n".join(
             [head, *(f"  {index}. {problem}" for index, problem in enumerate(self.problems, start=1))]
         )
 
 
+def is_secret(value: object) -> bool:
+    """Tell whether a value is an encrypted secret of Pulumi's."""
+    return isinstance(value, dict) and set(cast("dict[Any, Any]", value)) == {"secure"}
+
+
 def show(value: object) -> str:
     """Write a value in at most VALUE_SHOWN characters, never a secret's cipher text."""
-    if isinstance(value, dict) and set(cast("dict[Any, Any]", value)) == {"secure"}:
+    if is_secret(value):
         return "a secret"
     text = " ".join(repr(value).split())
     return text if len(text) <= VALUE_SHOWN else f"{text[: VALUE_SHOWN - 3]}..."

@@ -31,11 +31,11 @@ def _host(value: str) -> str:
 
 
 def _repository(value: str) -> str:
-    first = value.split("/")[0]
-    if "/" in value and ("." in first or ":" in first or first == "localhost"):
+    first, _, rest = value.partition("/")
+    if rest and ("." in first or ":" in first or first == "localhost"):
         raise refusal(
             "a registry's host belongs to the section `registry`, one per stack",
-            f"write {value.partition('/')[2]!r} here",
+            f"write {rest!r} here",
         )
     if "@" in value or ":" in value:
         raise refusal(
@@ -98,6 +98,6 @@ class Image(Section):
         return self.digest == EXAMPLE_DIGEST
 
     def reference(self, host: str) -> str:
-        """Name the image in the registry `host`: `host/repository:tag`, with `@digest` behind it where there is one."""
+        """Name the image in a registry: `host/repository:tag`, and `@digest` behind it where there is one."""
         tagged = f"{host}/{self.repository}:{self.tag}"
         return tagged if self.digest is None else f"{tagged}@{self.digest}"

@@ -1,7 +1,7 @@
-"""Semantic scalar types of a stack file: names, quantities, digests. Each refuses with the fix in its message.
+"""Semantic scalar types of a stack file: names, quantities, digests. Each refuses with the fix.
 
-Numbers are strict: YAML's `true` is not 1 and `"3"` is not 3, because Pulumi hands the same file over as JSON and
-must read the same values.
+Numbers are strict: YAML's `true` is not 1 and `"3"` is not 3, because Pulumi hands the same file over as
+JSON, and both must read the same values.
 """
 
 import re
@@ -22,7 +22,7 @@ POOL_NAME_MAX: Final = 30
 CLUSTER_NAME_MAX: Final = 30
 
 EXAMPLE_DIGEST: Final = "sha256:" + "0123456789abcdef" * 4
-"""The well-formed digest in the committed staging and prod files. `check` and `render` accept it, `up` must refuse it."""
+"""The well-formed digest in the committed staging and prod files: `check` accepts it, `up` must refuse it."""
 
 
 def _named(what: str, longest: int, *, letter_first: bool) -> Callable[[str], str]:
@@ -38,7 +38,8 @@ def _named(what: str, longest: int, *, letter_first: bool) -> Callable[[str], st
         if not pattern.fullmatch(value):
             raise refusal(
                 f"{what} is not a DNS-1123 label",
-                f"use lower-case letters, digits and '-', {start}, end with a letter or digit, e.g. {_suggest_label(value, longest)!r}",
+                f"use lower-case letters, digits and '-', {start}, end with a letter or digit, "
+                f"e.g. {_suggest_label(value, longest)!r}",
             )
         return value
 
@@ -153,7 +154,7 @@ def mebibytes(quantity: str) -> int:
 
 
 def _number_as_text(value: object) -> object:
-    """Kubernetes takes `cpu: 4` as well as `cpu: "4"`; keep one form. A bool is an int in Python and stays refused."""
+    """Keep one form: Kubernetes takes `cpu: 4` and `cpu: "4"`. A bool, an int in Python, stays refused."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return format(value, "g")
     return value

@@ -47,7 +47,7 @@ class HpaScaling(Section):
 
 
 class KedaScaling(Section):
-    """KEDA on what the engine says of itself, or on the demand that the gateway sees (the only signal at zero replicas)."""
+    """KEDA on what the engine says of itself, or on the gateway's demand, the one signal at zero replicas."""
 
     kind: Literal["keda"]
     min: Count
@@ -76,7 +76,7 @@ def _one_scaler(value: object) -> object:
     fix = "keep one of `kind: hpa`, `kind: keda`, `kind: fixed`, with the keys of that kind only"
     if isinstance(value, list):
         raise refusal(
-            f"two scalers: {len(cast('list[Any]', value))} are listed, exactly one can own a model's replicas",
+            f"two scalers: {len(cast('list[Any]', value))} are listed, one can own a model's replicas",
             fix,
         )
     if isinstance(value, dict):
@@ -89,11 +89,9 @@ def _one_scaler(value: object) -> object:
         )
         if foreign:
             owners = sorted(kind for kind, keys in _SCALER_KEYS.items() if set(foreign) & (keys - own))
-            raise refusal(
-                f"two scalers: {', '.join(foreign)} belongs to kind {' or '.join(owners)}, but kind is {given['kind']}",
-                fix,
-            )
-    return value
+            belongs = f"{', '.join(foreign)} belongs to kind {' or '.join(owners)}"
+            raise refusal(f"two scalers: {belongs}, but kind is {given['kind']}", fix)
+    return cast("object", value)
 
 
 Autoscaling = Annotated[
@@ -136,7 +134,7 @@ class ZoneSpread(Section):
 
 
 class PackedSpread(Section):
-    """Let replicas share a node where they can: an explicit decision against two zones, for nodes of many GPUs."""
+    """Let replicas share a node where they can: a decision against two zones, for nodes of many GPUs."""
 
     kind: Literal["pack"]
 

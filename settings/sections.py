@@ -9,11 +9,11 @@ from settings.cluster import Cluster
 from settings.draft import Draft
 from settings.models import Model
 from settings.pools import Pool
-from settings.problems import Problem
+from settings.problems import Problem, is_secret
 from settings.registry import Registry
 from settings.scalars import Namespace
 from settings.stack import Environment
-from settings.structure import label, parse, suggest
+from settings.structure import label, parse, spelt, suggest
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ _EXAMPLES: Final = {
 
 
 def read_sections(config: Mapping[str, object]) -> tuple[Draft, list[Problem]]:
-    """Read what can be read. `config` maps a key without its namespace to its value; secrets are `{secure: ...}`."""
+    """Read what can be read. `config` has keys without namespace; a secret's value is `{secure: ...}`."""
     problems = _unknown_sections(config)
     for name in SECTIONS:
         problems += _secrets_inside(name, config.get(name))
@@ -74,11 +74,6 @@ def read_sections(config: Mapping[str, object]) -> tuple[Draft, list[Problem]]:
     return draft, [*problems, *found, *more]
 
 
-def is_secret(value: object) -> bool:
-    """Tell whether a value is an encrypted secret of Pulumi's."""
-    return isinstance(value, dict) and set(cast("dict[Any, Any]", value)) == {"secure"}
-
-
 def _read_list(
     name: str, clean: Mapping[str, object], adapter: TypeAdapter[T], annotation: object
 ) -> tuple[tuple[T, ...], int, list[Problem]]:
@@ -105,11 +100,13 @@ def _read_list(
 
 def _unknown_sections(config: Mapping[str, object]) -> list[Problem]:
     return [
+        # Not its value: what is set in the wrong place may well be a secret.
         Problem(
-            key,
-            value,
+            spelt(key),
+            None,
             "unknown section",
-            f"{suggest(key, SECTIONS)}remove it; the sections are: {', '.join(SECTIONS)}; a secret is set with `pulumi config set --secret`",
+            f"{suggest(key, SECTIONS)}remove it; the sections are: {', '.join(SECTIONS)}; "
+            "a secret is set with `pulumi config set --secret`",
         )
         for key, value in config.items()
         if key not in SECTIONS and not is_secret(value)
@@ -126,7 +123,7 @@ def _secrets_inside(path: str, value: object, depth: int = 0) -> list[Problem]:
     found: list[Problem] = []
     if isinstance(value, dict):
         for key, item in cast("dict[Any, Any]", value).items():
-            found += _secrets_inside(f"{path}.{key}", item, depth + 1)
+            found += _secrets_inside(f"{path}.{spelt(key)}", item, depth + 1)
     elif isinstance(value, list):
         for index, item in enumerate(cast("list[Any]", value)):
             found += _secrets_inside(f"{path}[{label(item, index)}]", item, depth + 1)

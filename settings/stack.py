@@ -54,7 +54,7 @@ class Settings(Section):
         return tuple(pool for pool in self.pools if isinstance(pool, GpuPool))
 
     def pool_of(self, model: Model) -> GpuPool:
-        """Return the one pool that the model's selector leaves. Raises LookupError, which no loaded Settings does."""
+        """Return the one pool that a model's selector leaves. Raises LookupError; no loaded Settings does."""
         found = matching_pools(model, self.pools)
         if len(found) != 1:
             message = f"model {model.name}: its selector leaves {len(found)} pools, not 1"
@@ -70,9 +70,9 @@ class Settings(Section):
         return model.image.reference(self.registry.host)
 
     def example_digests(self) -> list[str]:
-        """Return the names of enabled models whose digest is the committed placeholder: not deployable as they are."""
+        """Return the enabled models whose digest is the committed placeholder: not deployable as they are."""
         return [model.name for model in self.enabled_models if model.image.is_example]
 
     def to_config(self) -> Mapping[str, Any]:
-        """Return the sections as a stack file holds them, one value per config key; loading them gives equal settings."""
+        """Return the sections as a stack file holds them; `build` makes equal settings of them."""
         return self.model_dump(mode="json", exclude_none=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Hashable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import yaml
 
@@ -14,12 +14,12 @@ _TAG: Final = "tag:yaml.org,2002:"
 
 
 class _PulumiYaml(_Base):
-    """Plain scalars as Pulumi's YAML library has them: `on`, `yes`, `22:00` and dates are text; a key is written once only."""
+    """Plain scalars as Pulumi's YAML library has them: `on`, `yes`, `22:00` and dates are text."""
 
     yaml_implicit_resolvers: Final[dict[Any, Any]] = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        """Refuse a key that is written twice: PyYAML would keep the last one without a word, Pulumi refuses too."""
+        """Refuse a key that is written twice, as Pulumi does: PyYAML would keep the last without a word."""
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != f"{_TAG}merge":
@@ -28,7 +28,7 @@ class _PulumiYaml(_Base):
                         problem=f"the key {key.value!r} is written twice", problem_mark=key.start_mark
                     )
                 seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
+        return cast("dict[Hashable, Any]", super().construct_mapping(node, deep=deep))  # pyright: ignore[reportUnknownMemberType] - PyYAML's C loader has no types
 
 
 def _resolve(kind: str, pattern: str, first: str) -> None:

@@ -1,10 +1,10 @@
-"""Turns pydantic's findings into problems in plain words, with the path as a reader of the file would say it."""
+"""Turns pydantic's findings into problems in plain words, with the path as a reader of the file says it."""
 
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, Final, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -33,13 +33,12 @@ _BOUNDS: Final = {
 def parse(
     adapter: TypeAdapter[T], annotation: object, value: object, root: str
 ) -> tuple[T | None, list[Problem]]:
-    """Read a value as a type. Return it, or None and every problem; `root` is the path of the value in the file."""
+    """Read a value as a type. Return it, or None and every problem; `root` is its path in the file."""
     try:
         return adapter.validate_python(value), []
     except ValidationError as error:
-        return None, [
-            _problem(details, annotation, value, root) for details in error.errors(include_url=False)
-        ]
+        found = error.errors(include_url=False)
+        return None, [_problem(one, annotation, value, root) for one in found if not _follows(one, found)]
 
 
 def suggest(word: object, known: Iterable[str]) -> str:
@@ -58,6 +57,14 @@ class _Place:
     owner: object
 
 
+def _follows(details: ErrorDetails, found: list[ErrorDetails]) -> bool:
+    """Tell whether a list is called too short only because its items were refused."""
+    loc = details["loc"]
+    return details["type"] == "too_short" and any(
+        one["loc"][: len(loc)] == loc != one["loc"] for one in found
+    )
+
+
 def _problem(details: ErrorDetails, annotation: object, value: object, root: str) -> Problem:
     place = _walk(details["loc"], annotation, value, root)
     reason, fix = _words(details, place)
@@ -65,7 +72,7 @@ def _problem(details: ErrorDetails, annotation: object, value: object, root: str
 
 
 def _walk(loc: tuple[int | str, ...], annotation: object, value: object, root: str) -> _Place:
-    """Follow pydantic's location through the types. It names the chosen kind of a union as a step; a reader does not."""
+    """Follow pydantic's location through the types. A union's kind is a step to it, but not to a reader."""
     path, key, here, owner = root, root, _bare(annotation), None
     for step in loc:
         members = _members(here)
@@ -79,14 +86,17 @@ def _walk(loc: tuple[int | str, ...], annotation: object, value: object, root: s
             here = _bare((*get_args(here), object)[0])
         else:
             value = _item(value, step)
-            path += f".{step}"
-            field = (
-                here.model_fields.get(step)
-                if isinstance(here, type) and issubclass(here, BaseModel)
-                else None
-            )
+            path += f".{spelt(step)}"
+            model = _model(here)
+            field = model.model_fields.get(step) if model else None
             here = _bare(field.annotation) if field else object
     return _Place(path, key, here, owner)
+
+
+def spelt(key: object) -> str:
+    """Write a key for a path: as it is, or quoted where that would not be seen or not be one line."""
+    text = str(key)
+    return text if text.isprintable() and text.strip() else repr(text)
 
 
 def label(item: object, index: int) -> str:
@@ -116,58 +126,74 @@ def _members(annotation: object) -> dict[str, type[BaseModel]]:
     """Return the kinds of a discriminated union, by the word that chooses them."""
     if get_origin(annotation) not in {Union, UnionType}:
         return {}
-    models = [
-        member
-        for member in get_args(annotation)
-        if isinstance(member, type) and issubclass(member, BaseModel)
-    ]
+    models = [model for model in map(_model, get_args(annotation)) if model]
     return {str(get_args(model.model_fields["kind"].annotation)[0]): model for model in models}
 
 
+def _model(annotation: object) -> type[BaseModel] | None:
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return cast("type[BaseModel]", annotation) if is_model else None
+
+
 def _keys(annotation: object) -> list[str]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return list(annotation.model_fields)
-    return ["kind"] if _members(annotation) else []
+    model = _model(annotation)
+    return list(model.model_fields) if model else ["kind"]
 
 
 def _words(details: ErrorDetails, place: _Place) -> tuple[str, str]:
     """Say what is wrong and what to write instead."""
-    kind, context = details["type"], details.get("ctx", {})
-    if kind == "refusal":
-        return str(context["reason"]), str(context["fix"])
-    if kind in _WRONG_TYPE:
-        return _WRONG_TYPE[kind]
-    if kind in _BOUNDS:
-        bound, words = _BOUNDS[kind]
-        return f"must be {words} {context[bound]}", f"write a value of {words} {context[bound]}"
-    if kind in {"extra_forbidden", "missing"}:
-        return _key_words(kind, place)
-    if kind.startswith("union_tag") or kind in {"model_type", "model_attributes_type", "dict_type"}:
-        return _shape_words(kind, context, place)
-    if kind == "literal_error":
-        return "not one of the possible words", f"use one of: {context['expected']}"
-    if kind in {"too_short", "string_too_short"}:
-        return f"too short: at least {context['min_length']} needed", f"give at least {context['min_length']}"
-    return details["msg"], "correct the value"
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "refusal":
+            words = str(context["reason"]), str(context["fix"])
+        case "missing":
+            words = "is missing", f"add the key `{place.key}`{_expected(place.here)}"
+        case "extra_forbidden":
+            words = "unknown key", _known_keys(place)
+        case kind if kind in _WRONG_TYPE:
+            words = _WRONG_TYPE[kind]
+        case kind if kind in _BOUNDS:
+            bound, phrase = _BOUNDS[kind]
+            words = f"must be {phrase} {context[bound]}", f"write a value of {phrase} {context[bound]}"
+        case "literal_error":
+            words = "not one of the possible words", f"use one of: {context['expected']}"
+        case "too_short" | "string_too_short":
+            least = context["min_length"]
+            words = f"too short: at least {least} needed", f"give at least {least}"
+        case kind:
+            words = _shape_words(kind, context, place) or (details["msg"], "correct the value")
+    return words
 
 
-def _key_words(kind: str, place: _Place) -> tuple[str, str]:
+def _known_keys(place: _Place) -> str:
     keys = _keys(place.owner)
-    if kind == "missing":
-        return "is missing", f"add the key `{place.key}`"
-    return "unknown key", f"{suggest(place.key, keys)}remove it; the keys here are: {', '.join(keys)}"
+    return f"{suggest(place.key, keys)}remove it; the keys here are: {', '.join(keys)}"
 
 
-def _shape_words(kind: str, context: Mapping[str, Any], place: _Place) -> tuple[str, str]:
+def _expected(annotation: object) -> str:
+    """Say what a missing key may hold, where that is short."""
+    if kinds := _members(annotation):
+        return f" with `{{kind: ...}}`, one of: {', '.join(kinds)}"
+    if get_origin(annotation) is Literal:
+        return f", one of: {', '.join(map(str, get_args(annotation)))}"
+    if _model(annotation):
+        return f" with the keys: {', '.join(_keys(annotation))}"
+    return ""
+
+
+def _shape_words(kind: str, context: Mapping[str, Any], place: _Place) -> tuple[str, str] | None:
+    """Say that something else than a mapping stands where one of a known shape belongs."""
     kinds = list(_members(place.here))
     if kind == "union_tag_invalid":
-        return (
-            f"unknown kind {context['tag']!r}",
-            f"{suggest(context['tag'], kinds)}use one of: {', '.join(kinds)}",
-        )
+        reason, hint = f"unknown kind {context['tag']!r}", suggest(context["tag"], kinds)
+        return reason, f"{hint}use one of: {', '.join(kinds)}"
     if kind == "union_tag_not_found":
         return "has no `kind`, which decides the other keys", f"add `kind:` with one of: {', '.join(kinds)}"
-    hint = (
-        f"`kind:` is one of: {', '.join(kinds)}" if kinds else f"the keys are: {', '.join(_keys(place.here))}"
-    )
-    return "must be a mapping of keys to values", f"write `key: value` pairs; {hint}"
+    if kind in {"model_type", "model_attributes_type", "dict_type"}:
+        hint = (
+            f"`kind:` is one of: {', '.join(kinds)}"
+            if kinds
+            else f"the keys are: {', '.join(_keys(place.here))}"
+        )
+        return "must be a mapping of keys to values", f"write `key: value` pairs; {hint}"
+    return None

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field
 from settings.base import Section, refusal
 from settings.scalars import ClaimName, Switch
 
-# Directories that the pod fills with volumes of its own, or that the kernel owns: weights baked or mounted there would
-# be hidden or refused.
+# Directories that the pod fills with volumes of its own, or that the kernel owns: weights there would be
+# hidden or refused.
 RESERVED_PATHS: Final = ("/dev", "/tmp", "/proc", "/sys", "/etc", "/var/run", "/run")  # noqa: S108 - names, not files
 _S3_URI: Final = re.compile(
     r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>[A-Za-z0-9!_.*'()/-]*[A-Za-z0-9!_.*'()-])/?"

@@ -1,7 +1,7 @@
 """Refusals that look across settings or compare them with the facts.
 
-Each check takes a draft, returns problems, and says nothing where what it needs did not parse or was refused by another
-check: one mistake should read as one problem.
+Each check takes a draft, returns problems, and says nothing where what it needs did not parse or was refused
+by another check: one mistake should read as one problem.
 """
 
 from collections.abc import Callable

@@ -27,7 +27,8 @@ def _pool(pool: GpuPool, draft: Draft) -> Iterable[Problem]:
     if needed > pool.max:
         gpus = sum(replicas_at_most(model) * model.gpus for model in held)
         sums = "; ".join(_replicas(model) for model in held)
-        reason = f"its models need {needed} nodes ({gpus} GPUs) at most, the pool has {pool.max} ({pool.max * facts.gpu.count} GPUs): {sums}"
+        has = f"{pool.max} ({pool.max * facts.gpu.count} GPUs)"
+        reason = f"its models need {needed} nodes ({gpus} GPUs) at most, the pool has {has}: {sums}"
         yield Problem(
             at(pool, "max"),
             pool.max,

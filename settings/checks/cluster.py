@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from settings.checks.naming import listed, repeated
-from settings.cluster import EksCluster, ExistingCluster
+from settings.cluster import EksCluster
 from settings.draft import Draft
 from settings.facts import region_of, regions
 from settings.problems import Problem
 from settings.registry import EcrRegistry
 from settings.structure import suggest
 
-# Namespaces that the platform or Kubernetes owns: KServe's webhook skips some of them, and their pods are not models.
+# Namespaces that Kubernetes or the platform owns: KServe's webhook skips some, and their pods are not models.
 TAKEN_NAMESPACES: Final = (
     "default",
     "kube-system",
@@ -42,19 +42,21 @@ def check(draft: Draft) -> list[Problem]:
 
 
 def zone_problems(zones: Sequence[str], region: str, path: str) -> list[Problem]:
-    """Refuse zones that are not the region's, or are named twice."""
+    """Refuse zones that are not the region's, or are named twice. Other clouds' regions and zones are not known."""
     known = regions().get(region)
     problems = repeated(zones, path, "the zone")
     for index, zone in enumerate(zones):
-        if known is None or zone in known:
-            continue
         other = region_of(zone)
+        if other == region or (known is None and other is None):
+            continue
         reason = (
             f"is a zone of {other}, but the cluster's region is {region}"
             if other
             else f"is no zone of {region}"
         )
-        problems.append(Problem(f"{path}[{index}]", zone, reason, f"use zones of {region}: {listed(known)}"))
+        problems.append(
+            Problem(f"{path}[{index}]", zone, reason, f"use zones of {region}: {listed(known or ())}")
+        )
     return problems
 
 
@@ -62,7 +64,7 @@ def _cluster(draft: Draft) -> Iterable[Problem]:
     cluster = draft.cluster
     if cluster is None:
         return
-    if cluster.region not in regions() and not isinstance(cluster, ExistingCluster):
+    if cluster.region not in regions() and isinstance(cluster, EksCluster):
         yield _unknown_region("cluster.region", cluster.region)
     yield from zone_problems(cluster.zones, cluster.region, "cluster.zones")
     if isinstance(cluster, EksCluster) and len(set(cluster.zones)) < EKS_ZONES:

@@ -43,16 +43,22 @@ def _gpu_of(pool: GpuPool | None) -> GpuFacts | None:
 
 
 def _split(model: Model, facts: ModelFacts) -> Iterable[Problem]:
-    """Tensor parallelism deals the attention heads out to GPUs; KV heads are dealt out, or copied, evenly too."""
+    """Tensor parallelism deals the attention heads out to GPUs; KV heads are dealt out evenly, or copied."""
     size = model.engine.tensor_parallel_size
     path = at(model, "engine", "tensor_parallel_size")
     sizes = [n for n in (1, 2, 4, 8) if _deals_out(facts, n)]
     if not _deals_out(facts, size):
-        reason = f"{facts.attention_heads} attention heads and {facts.kv_heads} KV heads can not be dealt out to {size} GPUs"
+        heads = f"{facts.attention_heads} attention heads and {facts.kv_heads} KV heads"
+        reason = f"{heads} can not be dealt out to {size} GPUs"
         yield Problem(path, size, reason, f"use one of: {', '.join(map(str, sizes))}")
     if model.engine.enable_expert_parallel and not facts.experts:
         reason = f"{model.model} has no experts to deal out"
-        yield Problem(at(model, "engine", "enable_expert_parallel"), True, reason, "remove the key")
+        yield Problem(
+            path=at(model, "engine", "enable_expert_parallel"),
+            value=True,
+            reason=reason,
+            fix="remove the key",
+        )
 
 
 def _deals_out(facts: ModelFacts, size: int) -> bool:
@@ -62,7 +68,8 @@ def _deals_out(facts: ModelFacts, size: int) -> bool:
 def _width(model: Model, pool: GpuPool, gpu: GpuFacts) -> Iterable[Problem]:
     size = model.engine.tensor_parallel_size
     if size > gpu.count:
-        reason = f"a replica runs on one node, and {pool.instance_type} of pool {pool.name} has {gpu.count} GPU{'s' if gpu.count > 1 else ''}"
+        node = f"{pool.instance_type} of pool {pool.name}"
+        reason = f"a replica runs on one node, and {node} has {gpu.count} GPU{'s' if gpu.count > 1 else ''}"
         yield Problem(
             at(model, "engine", "tensor_parallel_size"),
             size,
@@ -119,8 +126,10 @@ def _node(model: Model, pool: GpuPool) -> Iterable[Problem]:
     requests, room = model.resources.requests, room_of(pool.instance)
     path = at(model, "resources", "requests")
     if requests.cpu_m > room.cpu_m:
-        reason = f"{pool.instance_type} has {pool.instance.allocatable_cpu_m}m for pods, and the node's agents take {AGENTS_CPU_M}m of it"
+        has = f"{pool.instance_type} has {pool.instance.allocatable_cpu_m}m for pods"
+        reason = f"{has}, and the node's agents take {AGENTS_CPU_M}m of it"
         yield Problem(f"{path}.cpu", requests.cpu, reason, f"request {room.cpu_m}m or less")
     if requests.memory_mib > room.memory_mib:
-        reason = f"{pool.instance_type} has {pool.instance.allocatable_memory_mib:,} MiB for pods, and the node's agents take {AGENTS_MEMORY_MIB:,} MiB of it"
+        has = f"{pool.instance_type} has {pool.instance.allocatable_memory_mib:,} MiB for pods"
+        reason = f"{has}, and the node's agents take {AGENTS_MEMORY_MIB:,} MiB of it"
         yield Problem(f"{path}.memory", requests.memory, reason, f"request {room.memory_mib}Mi or less")

@@ -41,7 +41,8 @@ def _size(pool: Pool) -> Iterable[Problem]:
             f"write a min of at most {pool.max}, or raise max",
         )
     elif isinstance(pool.provisioner, ManagedProvisioner) and pool.min != pool.max:
-        reason = f"a managed node group does not scale by itself, so min {pool.min} and max {pool.max} can not both hold"
+        sizes = f"min {pool.min} and max {pool.max}"
+        reason = f"a managed node group does not scale by itself, so {sizes} can not both hold"
         yield Problem(
             at(pool, "min"),
             pool.min,
@@ -93,17 +94,14 @@ def _zones(pool: Pool, draft: Draft) -> Iterable[Problem]:
 
 
 def _offered(pool: Pool, zones: tuple[str, ...], region: str) -> Iterable[Problem]:
-    """Compare how many zones are asked with how many offer the type: which ones they are differs by account."""
+    """Compare the number of zones with how many offer the type; which ones these are differs by account."""
     offered = offered_zones(pool.instance_type, region)
     path = at(pool, "instance_type")
     if offered == 0:
-        where = listed(offering_regions(pool.instance_type))
-        yield Problem(
-            path,
-            pool.instance_type,
-            f"not offered in {region}",
-            f"use another instance type, or a region that offers it: {where}",
-        )
+        regions = offering_regions(pool.instance_type)
+        elsewhere = f", or a region that offers it: {listed(regions)}" if regions else ""
+        fix = f"use another instance type{elsewhere}"
+        yield Problem(path, pool.instance_type, f"not offered in {region}", fix)
     elif offered is not None and len(set(zones)) > offered:
         reason = f"offered in {offered} of the zones of {region}, but the pool spans {len(set(zones))}"
         yield Problem(

@@ -37,7 +37,8 @@ def _host(model: Model, draft: Draft) -> Iterable[Problem]:
     length = len(model.name) + len(PREDICTOR_SUFFIX) + 1 + len(draft.namespace)
     if length > DNS_LABEL_MAX:
         most = DNS_LABEL_MAX - len(PREDICTOR_SUFFIX) - 1 - len(draft.namespace)
-        reason = f"its host label `{model.name}{PREDICTOR_SUFFIX}-{draft.namespace}` would have {length} characters, at most {DNS_LABEL_MAX} are possible"
+        label = f"{model.name}{PREDICTOR_SUFFIX}-{draft.namespace}"
+        reason = f"its host label {label!r} has {length} characters, at most {DNS_LABEL_MAX} are possible"
         yield Problem(
             at(model, "name"), model.name, reason, f"shorten the name to {most} characters or fewer"
         )
@@ -72,7 +73,7 @@ def _described(pool: GpuPool) -> str:
 
 def _capacity_kind(model: Model, pool: GpuPool) -> Iterable[Problem]:
     if model.tier == "core" and isinstance(pool.capacity, SpotCapacity):
-        reason = f"a core model would run on the Spot pool {pool.name}, which AWS takes back with two minutes' notice"
+        reason = f"a core model on the Spot pool {pool.name}, which AWS takes back with two minutes' notice"
         yield Problem(
             at(model, "selector"),
             model.selector.model_dump(exclude_none=True),
@@ -82,7 +83,7 @@ def _capacity_kind(model: Model, pool: GpuPool) -> Iterable[Problem]:
 
 
 def _reachable(model: Model, pool: GpuPool) -> Iterable[Problem]:
-    """`pulumi up` waits until an enabled model is Ready; on a pool that never has a node it would wait in vain."""
+    """`pulumi up` waits until an enabled model is Ready: in vain, on a pool that never has a node."""
     if not model.enabled:
         return
     fix = f"raise pools[{pool.name}].max, select another pool, or write `enabled: false`"
@@ -94,7 +95,8 @@ def _reachable(model: Model, pool: GpuPool) -> Iterable[Problem]:
             fix,
         )
     elif pool.min == 0 and isinstance(pool.provisioner, ManagedProvisioner):
-        reason = f"can never become Ready: its pool {pool.name} is managed with min 0, and a managed pool does not grow by itself"
+        managed = "is managed with min 0, and a managed pool does not grow by itself"
+        reason = f"can never become Ready: its pool {pool.name} {managed}"
         yield Problem(
             at(model, "enabled"),
             model.enabled,
@@ -106,7 +108,8 @@ def _reachable(model: Model, pool: GpuPool) -> Iterable[Problem]:
 def _spread(model: Model, pool: GpuPool, draft: Draft) -> Iterable[Problem]:
     zones = draft.zones_of(pool)
     if zones and len(set(zones)) < TWO <= model.min_replicas and isinstance(model.spread, ZoneSpread):
-        reason = f"{model.min_replicas} replicas are to be spread over zones, but the pool {pool.name} is in {zones[0]} alone"
+        replicas = f"{model.min_replicas} replicas are to be spread over zones"
+        reason = f"{replicas}, but the pool {pool.name} is in {zones[0]} alone"
         yield Problem(
             at(model, "spread"),
             "zones",

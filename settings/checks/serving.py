@@ -42,7 +42,8 @@ def check(draft: Draft) -> list[Problem]:
 def _facts(model: Model) -> Iterable[Problem]:
     facts = models().get(model.model)
     if facts is None:
-        fix = f"{suggest(model.model, models())}use one of: {listed(models())}, or add the model to settings/data/models.yaml"
+        known = f"use one of: {listed(models())}"
+        fix = f"{suggest(model.model, models())}{known}, or add the model to settings/data/models.yaml"
         yield Problem(at(model, "model"), model.model, "there are no facts about this model", fix)
         return
     if model.task not in facts.tasks:
@@ -98,7 +99,8 @@ def _scaling(model: Model) -> Iterable[Problem]:
         yield Problem(path, 0, reason, f"write min: 1, or use `kind: keda` with the signal {DEMAND_AT_ZERO}")
     if isinstance(scaling, KedaScaling):
         if scaling.min == 0 and DEMAND_AT_ZERO not in scaling.signals:
-            reason = f"at zero replicas the engine reports nothing, so {listed(scaling.signals)} would never scale it up again"
+            signals = listed(scaling.signals)
+            reason = f"at zero replicas the engine reports nothing: {signals} would never scale it up again"
             yield Problem(path, 0, reason, f"add the signal {DEMAND_AT_ZERO}, or write min: 1")
         yield from repeated(scaling.signals, at(model, "autoscaling", "signals"), "the signal")
 
