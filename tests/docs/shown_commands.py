@@ -1,0 +1,83 @@
+"""The commands that README and docs show, read out of their code blocks."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from docs.generator.documents import documents
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+# `sh`: every line is a command. `console`: commands begin with "$ ", the lines below them are what they print.
+RUN: Final = frozenset({"sh", "console"})
+# Left out of a quoted output: a line of its own that holds nothing else.
+ELISION: Final = "…"
+# Commands that need neither tools nor a cluster, and take a second or two.
+LIGHT: Final = ("vp check ", "vp render ", "python -m docs.generator")
+# Shown, and not run by the tests.
+NOT_RUN: Final = {
+    "make test": "it runs these very tests",
+    "make lock": "it asks the package index for the newest versions, so its outcome is another one tomorrow",
+    "make bench": "it takes a quarter of an hour, and a test never asserts on time",
+}
+# Code blocks that are no commands of ours.
+OTHER_LANGUAGES: Final = {"mermaid": "a picture", "yaml": "a part of a stack file"}
+_BLOCK: Final = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+_PROMPT: Final = "$ "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One code block of a document. `line` is where it begins, counted from 1."""
+
+    document: str
+    line: int
+    language: str
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        """What a reader would type, line by line; a line that ends in a backslash goes on."""
+        lines = self.text.replace("\\\n", " ").splitlines()
+        if self.language == "console":
+            return [line.removeprefix(_PROMPT) for line in lines if line.startswith(_PROMPT)]
+        return [line for line in lines if line.strip() and not line.startswith("#")]
+
+    @property
+    def printed(self) -> list[str]:
+        """The lines of output that it quotes."""
+        lines = self.text.splitlines() if self.language == "console" else []
+        return [line for line in lines if line.strip() not in {"", ELISION} and not line.startswith(_PROMPT)]
+
+    @property
+    def light(self) -> bool:
+        """Whether it can run without tools and without a cluster."""
+        return all(command.startswith(LIGHT) for command in self.commands)
+
+    def __str__(self) -> str:
+        return f"{self.document}:{self.line}"
+
+
+def all_blocks() -> list[Block]:
+    """Every code block of every document, in the order of reading."""
+    return [
+        Block(
+            document=str(path.relative_to(ROOT)),
+            line=text.count("\n", 0, match.start()) + 1,
+            language=match["language"],
+            text=match["text"],
+        )
+        for path in documents(ROOT)
+        for text in [path.read_text(encoding="utf-8")]
+        for match in _BLOCK.finditer(text)
+    ]
+
+
+def blocks_to_run(*, light: bool) -> list[Block]:
+    """The blocks that hold commands: those that need no cluster, or the others."""
+    return [block for block in all_blocks() if block.language in RUN and block.light is light]
+
+
+def comparable(line: str) -> str:
+    """A line of output without what differs from run to run: numbers, the drawing of tables, spacing."""
+    return " ".join(re.sub(r"[^\w:/.,()-]+", " ", re.sub(r"\d+", "0", line)).split())
