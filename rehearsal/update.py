@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rehearsal.errors import UserError
 
 UNCHANGED = "same"
+PROVIDER_TYPES = ("kubernetes:", "aws:")
 
 
 class Stack:
@@ -152,9 +153,10 @@ class _Watch:
         if metadata.op == UNCHANGED:
             return
         self._changed += 1
-        if not self._console.is_terminal:
+        # Components are only groups, and end when the program does.
+        if not self._console.is_terminal and metadata.type.startswith(PROVIDER_TYPES):
             seconds = f" ({time.monotonic() - started:.1f} s)" if started else ""
-            self._console.print(f"  {metadata.op} {name}{seconds}", highlight=False)
+            self._console.print(f"  {metadata.op.value} {name}{seconds}", highlight=False)
 
     def _describe(self) -> None:
         oldest = next(iter(self._running), "")
