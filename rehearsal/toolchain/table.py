@@ -1,0 +1,213 @@
+"""The table of tools that the rehearsal runs on: Go modules, binaries, and what they need beside them.
+
+Versions stand in `tools/<name>/go.mod` and nowhere else; `go.sum` beside it pins every byte. Seconds and
+memory were measured on 2 cores (2026-11-22) and serve order, parallelism and the estimate that is shown; a
+wrong number costs time, never correctness.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binary:
+    """One program of a tool: its file name and the Go package it is built from."""
+
+    name: str
+    package: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleFile:
+    """A file or folder that is copied out of a Go module.
+
+    :param module: module path; its version is the one that a go.mod of ours resolves to.
+    :param source: path inside the module.
+    :param resolved_by: name of the tool whose go.mod decides the version; the tool's own when empty.
+    :param beside_binaries: put it, executable, into the folder of the binaries (programs that look for their
+        scripts there). Otherwise it keeps its path, under the tool's assets.
+    :param embedded_as: file name beside our main.go, where it is embedded.
+    :param versioned: it is JSON that lacks its `version`, which upstream's build writes in.
+    :param replacements: pairs of a text that stands in it exactly once and the text to put there.
+    """
+
+    module: str
+    source: str
+    resolved_by: str = ""
+    beside_binaries: bool = False
+    embedded_as: str = ""
+    versioned: bool = False
+    replacements: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """One Go module under `tools/` and what comes out of it.
+
+    :param name: also the folder under `tools/`.
+    :param module: the Go module whose version is the tool's version.
+    :param binaries: built by one `go build`.
+    :param memory_mib: peak of the build with two compilers at once.
+    :param seconds: of a build from nothing, alone on two cores.
+    :param released_as: the version's usual name, where the module proxy only knows a pseudo-version for it.
+    :param stamps: `-X` settings of the linker; `{version}`, `{number}` (without v), `{major}` and `{minor}`
+        are filled in.
+    :param assets: copied into the output.
+    :param embedded: copied beside the tool's own main.go before it is compiled, which embeds them.
+    """
+
+    name: str
+    module: str
+    binaries: tuple[Binary, ...]
+    memory_mib: int
+    seconds: int
+    released_as: str = ""
+    stamps: tuple[str, ...] = ()
+    assets: tuple[ModuleFile, ...] = ()
+    embedded: tuple[ModuleFile, ...] = ()
+
+
+_KUBERNETES = "k8s.io/kubernetes"
+_COMPONENT_VERSION = "k8s.io/component-base/version"
+_KWOK = "sigs.k8s.io/kwok"
+_KSERVE = "github.com/kserve/kserve"
+_PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
+_PULUMI_KUBERNETES = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+_PULUMI_KUBERNETES_MAIN = "cmd/pulumi-resource-kubernetes"
+
+TOOLS: tuple[Tool, ...] = (
+    Tool(
+        name="etcd",
+        module="go.etcd.io/etcd/server/v3",
+        binaries=(Binary(name="etcd", package="go.etcd.io/etcd/server/v3"),),
+        memory_mib=700,
+        seconds=47,
+    ),
+    Tool(
+        name="kubernetes",
+        module=_KUBERNETES,
+        binaries=(
+            Binary(name="kube-apiserver", package=f"{_KUBERNETES}/cmd/kube-apiserver"),
+            Binary(name="kube-controller-manager", package=f"{_KUBERNETES}/cmd/kube-controller-manager"),
+            Binary(name="kube-scheduler", package=f"{_KUBERNETES}/cmd/kube-scheduler"),
+        ),
+        stamps=(
+            f"{_COMPONENT_VERSION}.gitVersion={{version}}",
+            f"{_COMPONENT_VERSION}.gitMajor={{major}}",
+            f"{_COMPONENT_VERSION}.gitMinor={{minor}}",
+            f"{_COMPONENT_VERSION}.gitTreeState=clean",
+        ),
+        memory_mib=2000,
+        seconds=270,
+    ),
+    Tool(
+        name="kwok",
+        module=_KWOK,
+        binaries=(Binary(name="kwok", package=f"{_KWOK}/cmd/kwok"),),
+        # The stages say how a simulated node and pod behave; the controller does nothing without them.
+        assets=(
+            ModuleFile(module=_KWOK, source="kustomize/stage"),
+            ModuleFile(module=_KWOK, source="kustomize/rbac"),
+        ),
+        memory_mib=1200,
+        seconds=60,
+    ),
+    Tool(
+        name="kserve",
+        module=_KSERVE,
+        binaries=(Binary(name="kserve-controller", package="."),),
+        # The controller's own main package, but for one line: it has no flag for the address that its webhooks listen
+        # on, and takes all of the machine's.
+        embedded=(
+            ModuleFile(
+                module=_KSERVE,
+                source="cmd/manager/main.go",
+                embedded_as="main.go",
+                replacements=(
+                    ("Port: options.webhookPort,", 'Host: "127.0.0.1", Port: options.webhookPort,'),
+                ),
+            ),
+        ),
+        assets=(
+            ModuleFile(module=_KSERVE, source="config/crd/full"),
+            ModuleFile(module=_KSERVE, source="config/configmap"),
+            ModuleFile(module=_KSERVE, source="config/webhook"),
+            ModuleFile(module=_KSERVE, source="config/rbac"),
+        ),
+        memory_mib=1500,
+        seconds=136,
+    ),
+    Tool(
+        name="pulumi",
+        module="github.com/pulumi/pulumi/pkg/v3",
+        binaries=(Binary(name="pulumi", package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"),),
+        stamps=(f"{_PULUMI_SDK}/go/common/version.Version={{version}}",),
+        memory_mib=1500,
+        seconds=95,
+    ),
+    Tool(
+        name="pulumi-language-python",
+        module=_PULUMI_SDK,
+        binaries=(
+            Binary(name="pulumi-language-python", package=f"{_PULUMI_SDK}/python/cmd/pulumi-language-python"),
+        ),
+        stamps=(f"{_PULUMI_SDK}/go/common/version.Version={{version}}",),
+        # The language host is the last one that lived inside the sdk module; its scripts must speak the CLI's
+        # version of the protocol, so the CLI's go.mod decides. The host looks for them in the folder of its
+        # own binary.
+        assets=(
+            ModuleFile(
+                module=_PULUMI_SDK,
+                source="python/cmd/pulumi-language-python-exec",
+                resolved_by="pulumi",
+                beside_binaries=True,
+            ),
+            ModuleFile(
+                module=_PULUMI_SDK,
+                source="python/dist/pulumi-analyzer-policy-python",
+                resolved_by="pulumi",
+                beside_binaries=True,
+            ),
+        ),
+        memory_mib=700,
+        seconds=14,
+    ),
+    Tool(
+        name="pulumi-kubernetes",
+        module=_PULUMI_KUBERNETES,
+        # A test holds this equal to the Python package pulumi-kubernetes, which asks for the plugin by this
+        # version.
+        released_as="v4.25.0",
+        binaries=(Binary(name="pulumi-resource-kubernetes", package="."),),
+        stamps=(f"{_PULUMI_KUBERNETES}/pkg/version.Version={{number}}",),
+        embedded=(
+            ModuleFile(
+                module=_PULUMI_KUBERNETES,
+                source=f"{_PULUMI_KUBERNETES_MAIN}/schema.json",
+                embedded_as="schema-embed.json",
+                versioned=True,
+            ),
+            ModuleFile(
+                module=_PULUMI_KUBERNETES,
+                source=f"{_PULUMI_KUBERNETES_MAIN}/terraform-mapping.json",
+                embedded_as="terraform-mapping-embed.json",
+            ),
+        ),
+        memory_mib=2500,
+        seconds=300,
+    ),
+)
+
+ALL_TOOLS: tuple[str, ...] = tuple(tool.name for tool in TOOLS)
+# Not built where the user has a fitting pulumi of their own.
+PULUMI_TOOLS: tuple[str, ...] = ("pulumi", "pulumi-language-python", "pulumi-kubernetes")
+
+
+def tool_named(name: str, tools: tuple[Tool, ...] = TOOLS) -> Tool:
+    """The tool of that name.
+
+    :raises KeyError: the table has none.
+    """
+    for tool in tools:
+        if tool.name == name:
+            return tool
+    raise KeyError(name)
