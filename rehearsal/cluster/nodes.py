@@ -1,5 +1,6 @@
 """Simulated nodes: one Node object for each node that a stack's pools may have, with the real instance's facts, zone, labels and taints."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from settings.stack import Settings
 
 # Marks the nodes that belong to the rehearsal, so that reconciling never touches a node that a test or a person added by hand.
 REHEARSAL_LABEL = "vllm-platform.io/rehearsal-node"
+SIZES_ANNOTATION = "vllm-platform.io/rehearsal-sizes"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 REGION_LABEL = "topology.kubernetes.io/region"
 # Bytes of a node's disk that pods may use; the root disk that the pools get holds an image with its weights.
@@ -67,7 +69,11 @@ def _node(settings: Settings, pool: Pool, zone: str, index: int, kubelet_version
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {
+            "name": name,
+            "labels": labels,
+            "annotations": {SIZES_ANNOTATION: json.dumps([capacity, allocatable])},
+        },
         "spec": {"taints": pool.node_taints},
         "status": {"capacity": capacity, "allocatable": allocatable, "nodeInfo": _node_info(kubelet_version)},
     }
@@ -112,14 +118,17 @@ def reconcile_nodes(api: Api, wanted: Sequence[Object]) -> Reconciled:
 
 
 def _differs(present: Object, wanted: Object) -> bool:
-    """Whether labels, taints or sizes differ. Taints that the controllers add (not-ready) and labels from elsewhere do not count."""
+    """Whether labels, taints or sizes differ. Taints that the controllers add (not-ready) and labels from elsewhere do not count.
+
+    Sizes are compared as they were asked for: KWOK rewrites them in another notation (32768Mi as 32Gi).
+    """
     labels: dict[str, str] = present["metadata"].get("labels", {})
+    annotations: dict[str, str] = present["metadata"].get("annotations", {})
     taints = present["spec"].get("taints", [])
-    status = present.get("status", {})
     return (
         any(labels.get(k) != v for k, v in wanted["metadata"]["labels"].items())
         or any(t not in taints for t in wanted["spec"]["taints"])
-        or any(status.get(field) != wanted["status"][field] for field in ("capacity", "allocatable"))
+        or annotations.get(SIZES_ANNOTATION) != wanted["metadata"]["annotations"][SIZES_ANNOTATION]
     )
 
 

@@ -205,3 +205,8 @@ def test_vp_cluster_nodes_shows_gpus_used_and_free(local: Checkout) -> None:
         "8",
         "0",
     ]
+
+
+def test_bringing_nodes_in_line_leaves_those_that_fit(local: Checkout) -> None:
+    wanted = sum(pool.max for pool in local.settings("local").pools)
+    assert f"0 new, 0 replaced, 0 removed, {wanted} unchanged" in local.vp("cluster", "up", "local")

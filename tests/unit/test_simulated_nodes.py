@@ -62,7 +62,7 @@ class FakeApi:
 def test_reconciling_creates_replaces_and_deletes_exactly_what_differs(settings: Settings) -> None:
     wanted = node_objects(settings, "v1.36.3")
     stale = {**wanted[0], "metadata": {**wanted[0]["metadata"], "name": "old-0"}}
-    smaller: Object = {**wanted[1], "status": {**wanted[1]["status"], "allocatable": {}}}
+    smaller: Object = {**wanted[1], "metadata": {**wanted[1]["metadata"], "annotations": {}}}
     api = FakeApi([stale, smaller, *wanted[2:-1]])
     changed = reconcile_nodes(api, wanted)  # pyright: ignore[reportArgumentType] - a stand-in with the calls that are used
     assert (changed.created, changed.replaced, changed.deleted, changed.unchanged) == (
