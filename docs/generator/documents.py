@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from docs.generator.benchmarks_table import benchmarks_table
 from docs.generator.blocks import filled, names_in
 from docs.generator.fit_example import fit_table, worked_example
 from docs.generator.graph_picture import graph_picture
@@ -23,6 +24,7 @@ BLOCKS: Final[dict[str, Callable[[Path], str]]] = {
     "fit-example": lambda root: worked_example(load_stack_file(root / f"Pulumi.{FIT_STACK}.yaml"), FIT_MODEL),
     "tools": tools_table,
     "substitutions": lambda _: substitutions_table(),
+    "benchmarks": benchmarks_table,
     "graph": lambda root: graph_picture(PICTURED_STACK, root),
 }
 """Who makes each block, from the root of a checkout."""

@@ -1,6 +1,9 @@
 """The commands that README and docs show, read out of their code blocks."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +13,10 @@ from docs.generator.documents import documents
 ROOT: Final = Path(__file__).resolve().parents[2]
 # `sh`: every line is a command. `console`: commands begin with "$ ", the lines below them are what they print.
 RUN: Final = frozenset({"sh", "console"})
+# The width at which outputs were quoted.
+COLUMNS: Final = 150
+# A first `make up` with warm tools takes half a minute; `pulumi` twice in a block, a little.
+BLOCK_SECONDS: Final = 600
 # Left out of a quoted output: a line of its own that holds nothing else.
 ELISION: Final = "…"
 # Commands that need neither tools nor a cluster, and take a second or two.
@@ -81,3 +88,36 @@ def blocks_to_run(*, light: bool) -> list[Block]:
 def comparable(line: str) -> str:
     """A line of output without what differs from run to run: numbers, the drawing of tables, spacing."""
     return " ".join(re.sub(r"[^\w:/.,()-]+", " ", re.sub(r"\d+", "0", line)).split())
+
+
+def run(block: Block, folder: Path, cache: Path) -> str:
+    """Run a block as one script, as somebody would who copies it, and return what it printed.
+
+    :param cache: a cache folder for a command that empties it: what it removes must not be the developer's.
+    """
+    environment = dict(os.environ) | {
+        "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]]),
+        "COLUMNS": str(COLUMNS),
+    }
+    if any(command.startswith("vp tools clean") for command in block.commands):
+        environment["VP_CACHE"] = str(cache)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(block.commands)],  # noqa: S607 - bash of PATH, as in a terminal
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=BLOCK_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, f"{block} ended with status {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+def check_output(block: Block, printed: str) -> None:
+    """Every line that a block quotes is printed; numbers may differ."""
+    there = {comparable(line) for line in printed.splitlines()}
+    missing = [line for line in block.printed if comparable(line) not in there]
+    assert not missing, f"{block} quotes what is not printed: {missing}\nprinted was:\n{printed}"

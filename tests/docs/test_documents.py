@@ -98,12 +98,12 @@ def test_tests_that_are_named_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_of_vp_that_are_named_exist_with_their_options(path: Path) -> None:
-    groups = {
+    groups: dict[tuple[str, ...], object] = {
         (): get_command(cli.app),
         ("cluster",): get_command(cluster_cli.app),
         ("tools",): get_command(tools_cli.app),
     }
-    known = {
+    known: dict[tuple[str, ...], set[str]] = {
         (*prefix, name): {option for parameter in command.params for option in parameter.opts}
         for prefix, group in groups.items()
         for name, command in getattr(group, "commands", {}).items()
@@ -118,7 +118,7 @@ def test_commands_of_vp_that_are_named_exist_with_their_options(path: Path) -> N
         if not command.startswith("vp "):
             continue
         words = command.split()[1:]
-        name = tuple(words[:2]) if (words[0],) in groups and len(words) > 1 else (words[0],)
+        name: tuple[str, ...] = tuple(words[:2]) if (words[0],) in groups and len(words) > 1 else (words[0],)
         assert name in known, command
         assert {word for word in words if word.startswith("--")} <= known[name], command
 

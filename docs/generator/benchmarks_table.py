@@ -1,0 +1,46 @@
+"""The reference run of the benchmarks, as a table."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import shown
+from docs.generator.tables import table
+
+
+def benchmarks_table(root: Path) -> str:
+    """Return the reference run's claims, its machine and versions, as Markdown."""
+    found: dict[str, Any] = json.loads(
+        (root / "benchmarks" / "results" / "reference.json").read_text(encoding="utf-8")
+    )
+    machine, figures = found["machine"], found["measurements"]
+    said = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    head = (
+        f"Measured on {found['date'][:10]}: {machine['cores']} cores ({machine['processor']}), "
+        f"{machine['memory_mb'] / 1000:.0f} GB, {machine['kernel']}; {said}."
+    )
+    rows = [_row(claim, figures[claim["figure"]], figures[claim["baseline"]]) for claim in found["claims"]]
+    columns = ("claim", "median", "least - greatest", "runs", "aim", "", "ratio", "to the baseline")
+    return f"{head}\n\n{table(columns, rows)}"
+
+
+def _row(claim: dict[str, Any], figure: dict[str, Any], baseline: dict[str, Any]) -> tuple[str, ...]:
+    unit = figure["unit"]
+    aim = claim["aim"]
+    limit = (
+        ""
+        if aim is None
+        else f"ratio at most {aim:g}"
+        if claim["aim_on"] == "ratio"
+        else f"under {aim:g} {unit}"
+    )
+    return (
+        claim["text"],
+        f"{shown(figure['median'])} {unit}",
+        f"{shown(figure['min'])} - {shown(figure['max'])}",
+        str(len(figure["values"])),
+        limit,
+        {True: "met", False: "**missed**", None: ""}[claim["met"]],
+        shown(claim["ratio"]),
+        f"{baseline['what']}: {shown(baseline['median'])} {baseline['unit']}",
+    )

@@ -1,0 +1,133 @@
+"""What a benchmark run writes. Times are never asserted on: the measurements here are made up."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from benchmarks import __main__ as command
+from benchmarks.cases import CASES, COLD_CASES, Bench
+from benchmarks.report import CLAIMS, SCHEMA, Measurement, claims_table, document, outcomes
+from benchmarks.scale import Scale, write_stack
+from rehearsal.errors import UserError
+from settings import load_stack_file
+from tests.docs.shown_commands import ROOT
+
+pytestmark = pytest.mark.unit
+
+NAMES = sorted({name for claim in CLAIMS for name in (claim.figure, claim.baseline)})
+MACHINE = {"cores": 2, "memory_mb": 8000, "kernel": "Linux 6", "processor": "any", "load_at_start": 0.1}
+VERSIONS = dict.fromkeys(
+    ("python", "pulumi", "pulumi_python", "provider", "kubernetes", "etcd", "kserve", "kwok"), "1.0"
+)
+
+
+def made_up(*names: str) -> list[Measurement]:
+    return [
+        Measurement(name=name, what=f"what {name} is", unit="s", values=(3.0, 1.0, 2.0)) for name in names
+    ]
+
+
+def anything(*_: object) -> None:
+    """Stands in for what a made-up run has no use for."""
+
+
+def given_versions(_: object) -> dict[str, str]:
+    return VERSIONS
+
+
+def check_shape(found: dict[str, Any]) -> None:
+    assert found.keys() == {"schema", "date", "machine", "versions", "measurements", "claims", "problems"}
+    assert found["schema"] == SCHEMA
+    assert found["machine"].keys() == MACHINE.keys()
+    assert found["versions"].keys() == VERSIONS.keys()
+    for figure in found["measurements"].values():
+        assert figure.keys() == {"what", "unit", "values", "median", "min", "max"}
+        assert figure["min"] <= figure["median"] <= figure["max"]
+        assert figure["values"]
+    for claim in found["claims"]:
+        assert claim.keys() == {"text", "figure", "baseline", "ratio", "aim", "aim_on", "met"}
+        assert {claim["figure"], claim["baseline"]} <= found["measurements"].keys()
+        assert (claim["met"] is None) == (claim["aim"] is None)
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_run_is_written_in_a_fixed_shape() -> None:
+    found = document(made_up(*NAMES), date="2026-01-01T00:00:00+00:00", machine=MACHINE, versions=VERSIONS)
+    check_shape(found)
+    assert len(found["claims"]) == len(CLAIMS)
+
+
+def test_the_reference_has_that_shape() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "reference.json").read_text(encoding="utf-8"))
+    check_shape(found)
+    assert found["problems"] == []
+
+
+def test_a_claim_needs_both_of_its_figures() -> None:
+    claim = CLAIMS[0]
+    assert outcomes(made_up(claim.figure)) == []
+    (outcome,) = outcomes(made_up(claim.figure, claim.baseline))
+    assert outcome.ratio == 1.0
+
+
+def test_an_aim_is_a_figure_or_a_ratio() -> None:
+    slow = Measurement(name="up_again", what="", unit="s", values=(11.0,))
+    first = Measurement(name="up_first", what="", unit="s", values=(22.0,))
+    (absolute,) = outcomes([slow, first])
+    assert (absolute.met, absolute.ratio) == (False, 0.5)
+    more = Measurement(name="up_model_50", what="", unit="ms", values=(900.0,))
+    fewer = Measurement(name="up_model_5", what="", unit="ms", values=(1000.0,))
+    (relative,) = outcomes([more, fewer])
+    assert relative.met is True
+
+
+def test_every_claim_is_a_row() -> None:
+    assert claims_table(made_up(*NAMES)).row_count == len(CLAIMS)
+
+
+def test_a_part_that_fails_is_named_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(_: Bench) -> list[Measurement]:
+        raise UserError("no luck")
+
+    monkeypatch.setattr(command, "ensure_tools", anything)
+    monkeypatch.setattr(command, "versions", given_versions)
+    console = Console(quiet=True)
+    found = command.run({"broken": broken, "check": lambda _: made_up("check", "help")}, tmp_path, console, 1)
+    check_shape(found)
+    assert found["problems"] == ["broken: no luck"]
+    assert [claim["figure"] for claim in found["claims"]] == ["check"]
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, UserError("the tools are not there")])
+def test_a_run_that_is_cut_short_writes_nothing(
+    interruption: BaseException, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def cut(*_: object) -> None:
+        raise interruption
+
+    monkeypatch.setattr(command, "run", cut)
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    assert command.main(["--only", "check"]) != 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_part_can_be_chosen() -> None:
+    assert not CASES.keys() & COLD_CASES.keys()
+    for name in [*CASES, *COLD_CASES]:
+        assert command.parser().parse_args(["--only", name]).only == [name]
+
+
+@pytest.mark.parametrize("models", [5, 50])
+def test_a_made_up_stack_passes_the_checks_with_its_models_and_nodes(models: int, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.local.yaml").write_bytes((ROOT / "Pulumi.local.yaml").read_bytes())
+    size = Scale(models=models)
+    settings = load_stack_file(write_stack(tmp_path, "local", size))
+    assert len(settings.enabled_models) == models
+    assert sum(pool.max for pool in settings.pools) == size.nodes
+    assert yaml.safe_load((tmp_path / f"Pulumi.{size.stack}.yaml").read_text())["config"]
