@@ -20,7 +20,7 @@ pytestmark = pytest.mark.unit
 
 NAMES = sorted({name for claim in CLAIMS for name in (claim.figure, claim.baseline)})
 MACHINE = {"cores": 2, "memory_mb": 8000, "kernel": "Linux 6", "processor": "any", "load_at_start": 0.1}
-VERSIONS = dict.fromkeys(
+VERSIONS: dict[str, str] = dict.fromkeys(
     ("python", "pulumi", "pulumi_python", "provider", "kubernetes", "etcd", "kserve", "kwok"), "1.0"
 )
 
