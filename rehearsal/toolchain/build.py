@@ -74,7 +74,7 @@ class Builder:
         scratch.mkdir(parents=True)
         self.places.logs.mkdir(parents=True, exist_ok=True)
         try:
-            with job.log.open("w", encoding="utf-8") as log:
+            with job.log.open("w", encoding="utf-8", buffering=1) as log:
                 steps = Steps(
                     job=job,
                     go=self.go,

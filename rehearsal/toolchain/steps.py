@@ -34,7 +34,7 @@ class Steps:
 
     :param environment: of every Go command.
     :param work: a folder of this build's own, removed by the caller.
-    :param log: open log file.
+    :param log: open log file, written line by line so that it can be followed.
     """
 
     job: Job
@@ -163,7 +163,6 @@ class Steps:
 
     def _go(self, arguments: list[str], folder: Path, on_line: Callable[[str], None]) -> None:
         self.log.write(f"$ go {' '.join(arguments)}\n")
-        self.log.flush()
         status = self.children.run(
             [self.go.binary, *arguments], folder=folder, environment=self.environment, on_line=on_line
         )
@@ -174,7 +173,6 @@ class Steps:
         """Write a line to the log; unless it only names a package, it is kept for an error message too."""
         self.log.write(line + "\n")
         if " " in line:
-            self.log.flush()
             self.job.note(line)
 
 

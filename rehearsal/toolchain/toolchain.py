@@ -76,6 +76,7 @@ def ensure_tools(
     *,
     places: Places | None = None,
     table: tuple[Tool, ...] = TOOLS,
+    go: Go | None = None,
     capacity: Capacity | None = None,
 ) -> Toolchain:
     """Build the tools that are missing and link them into the checkout.
@@ -95,7 +96,7 @@ def ensure_tools(
         wanted = [tool for tool in wanted if tool not in left_out]
         for tool in left_out:
             unlink_tool(tool, places)
-    go = find_go()
+    go = go or find_go()
     outputs = [output_of(tool, places, go) for tool in wanted]
     missing = [output for output in outputs if not output.complete]
     if missing:
