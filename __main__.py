@@ -3,6 +3,9 @@
 `pulumi up` and `pulumi preview` run this file; `vp render` runs it under a recorder, by another name.
 """
 
+import sys
+import warnings
+
 import pulumi
 
 from components.deployability import refuse_what_can_not_run
@@ -14,6 +17,9 @@ from components.model_priorities import ModelPriorities, ModelPrioritiesArgs
 from components.model_service import ModelService, ModelServiceArgs
 from components.stack_outputs import export_all
 from settings import Settings, SettingsError, load_program_settings
+
+# Tells Pulumi's language host that the user has been told: any other status adds a message of its own.
+ALREADY_SAID = 32
 
 
 def deploy(settings: Settings) -> None:
@@ -57,7 +63,10 @@ def main() -> None:
             refuse_what_can_not_run(settings, stack=pulumi.get_stack(), preview=pulumi.runtime.is_dry_run())
         deploy(settings)
     except SettingsError as error:
-        raise pulumi.RunError(str(error)) from None
+        pulumi.log.error(str(error))
+        # The stack's own registration is left half done, on purpose.
+        warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
+        sys.exit(ALREADY_SAID)
 
 
 main()

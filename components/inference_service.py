@@ -5,6 +5,7 @@ quantities in canonical form): a field that it rewrites would differ from the pr
 up`.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +23,18 @@ API_VERSION: Final = "serving.kserve.io/v1beta1"
 KIND: Final = "InferenceService"
 RUN_AS: Final = 1001
 """User and group of the engine, as in the image."""
+
+
+# Custom resources are not waited for by themselves. Ready alone says that enough replicas serve, of
+# whatever version; the reason says that the roll-out is complete, with every replica that is asked for. A
+# wait ends only when `status.observedGeneration` has caught up, and KServe puts the Deployment's generation
+# there. So after a scaler changed replicas a wait can end on the state before the update; and after
+# somebody deleted the Deployment it can run into its timeout although all is well, because that generation
+# counts from 1 again.
+WAIT_FOR: Final = (
+    "condition=Ready",
+    'jsonpath={.status.conditions[?(@.type=="PredictorReady")].reason}=NewReplicaSetAvailable',
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +62,7 @@ def annotations(model: Model) -> dict[str, str]:
         "serving.kserve.io/autoscalerClass": "none"
         if isinstance(model.autoscaling, FixedScaling)
         else "external",
-        # Custom resources are not waited for by themselves. A wait also ends only when
-        # `status.observedGeneration` has caught up; KServe puts the Deployment's generation there. After a
-        # Deployment was deleted by hand it counts from 1 again, and a wait can then run into its timeout
-        # although all is well.
-        "pulumi.com/waitFor": "condition=Ready",
+        "pulumi.com/waitFor": json.dumps(WAIT_FOR),
     }
 
 

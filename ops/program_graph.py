@@ -5,7 +5,6 @@ caller's shell may point at a cluster. `python -m ops.program_graph STACK` is th
 one JSON document.
 """
 
-import asyncio
 import contextlib
 import json
 import os
@@ -14,10 +13,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, cast
 
 import yaml
+
+from rehearsal.errors import UserError
 
 PROJECT_FILE: Final = "Pulumi.yaml"
 # The program's name when it is not run by the engine: `__main__.py` then leaves out its last look before a
@@ -30,7 +32,7 @@ SECRET_PLACEHOLDER: Final = "secret"  # noqa: S105 - what stands in for one
 _AMBIENT: Final = ("KUBECONFIG", "PULUMI_", "AWS_", "DOCKER_")
 
 
-class ProgramError(Exception):
+class ProgramError(UserError):
     """The program refused its settings, or failed. The text is for people."""
 
 
@@ -112,42 +114,22 @@ def _record(stack: str, root: Path) -> dict[str, Any]:
     """Run the program in this interpreter and return the document. Raises pulumi.RunError."""
     # Only the child needs Pulumi: the parent, the command line, has to start without it.
     import pulumi  # noqa: PLC0415
-    from pulumi.runtime.mocks import MockSettings  # noqa: PLC0415
-    from pulumi.runtime.settings import configure  # noqa: PLC0415
 
-    from ops.recorder import LogRecorder, Recorder  # noqa: PLC0415
+    from ops.recorder import record  # noqa: PLC0415
 
     texts, secrets = stack_config(stack, root)
     pulumi.runtime.set_all_config(texts, secrets)
     project: str = _load(root / PROJECT_FILE)["name"]
-    recorder, log = Recorder(project=project, stack=stack), LogRecorder()
-    configure(
-        MockSettings(
-            monitor=recorder,
-            engine=log,
-            project=project,
-            stack=stack,
-            dry_run=True,
-            organization=None,
-        )
-    )
-
-    def program() -> None:
-        runpy.run_path(str(root), run_name=RUN_NAME)
-
-    asyncio.run(pulumi.runtime.run_in_stack(program))
+    recorder = record(lambda: runpy.run_path(str(root), run_name=RUN_NAME), project=project, stack=stack)
     duplicates = recorder.duplicates()
     if duplicates:
         message = f"two resources have one URN: {', '.join(duplicates)}"
         raise pulumi.RunError(message)
     resources = sorted(
-        (asdict(registration) for registration in recorder.registrations), key=lambda r: r["urn"]
+        (asdict(registration) for registration in recorder.registrations), key=itemgetter("urn")
     )
-    return {
-        "resources": resources,
-        "outputs": dict(sorted(recorder.outputs.items())),
-        "warnings": sorted(log.messages),
-    }
+    outputs = dict(sorted(recorder.outputs.items()))
+    return {"resources": resources, "outputs": outputs, "warnings": sorted(recorder.log.warnings)}
 
 
 def main() -> None:

@@ -4,14 +4,26 @@ Unlike Pulumi's own mock monitor it keeps parents, providers and dependencies, g
 that the engine would give it, and notices two resources with one URN.
 """
 
+import asyncio
+import contextvars
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+import pulumi
 from google.protobuf import empty_pb2, json_format
-from pulumi.runtime.mocks import MockCallArgs, MockEngine, MockMonitor, MockResourceArgs, Mocks
+from pulumi.runtime.mocks import (
+    MockCallArgs,
+    MockEngine,
+    MockMonitor,
+    MockResourceArgs,
+    Mocks,
+    MockSettings,
+)
 from pulumi.runtime.proto import engine_pb2
+from pulumi.runtime.settings import configure
 
 STACK_TYPE: Final = "pulumi:pulumi:Stack"
 PROVIDER_PREFIX: Final = "pulumi:providers:"
@@ -57,11 +69,28 @@ class _Echo(Mocks):
         raise NotImplementedError(message)
 
 
+class LogRecorder(MockEngine):
+    """Keeps the warnings and the errors that a program logs."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.warnings: list[str] = []
+        self.errors: list[str] = []
+
+    def Log(self, request: Any) -> None:  # noqa: ANN401, N802 - the name and types of Pulumi's engine
+        """Keep the message if it is a warning or an error."""
+        if request.severity == engine_pb2.WARNING:
+            self.warnings.append(request.message)
+        elif request.severity == engine_pb2.ERROR:
+            self.errors.append(request.message)
+
+
 class Recorder(MockMonitor):
     """Records registrations, the outputs that components registered, and duplicates."""
 
     def __init__(self, *, project: str, stack: str) -> None:
         super().__init__(_Echo())
+        self.log = LogRecorder()
         self._prefix = f"urn:pulumi:{stack}::{project}"
         self.registrations: list[Registration] = []
         self.outputs: dict[str, Mapping[str, Any]] = {}
@@ -91,7 +120,8 @@ class Recorder(MockMonitor):
         )
         with self._lock:
             self.registrations.append(registration)
-        return super().RegisterResource(request)  # pyright: ignore[reportUnknownMemberType] - untyped there
+        with _event_loop_of_this_thread():
+            return super().RegisterResource(request)  # pyright: ignore[reportUnknownMemberType] - untyped there
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: ANN401, N802 - as above
         """Record what a component, or the stack, gives out."""
@@ -117,17 +147,49 @@ class Recorder(MockMonitor):
         return found[0]
 
 
-class LogRecorder(MockEngine):
-    """Keeps the warnings and errors that a program logs."""
+@contextmanager
+def _event_loop_of_this_thread() -> Iterator[None]:
+    """Lend the thread an event loop. Pulumi's mock would make one for it and never close it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
-    def __init__(self) -> None:
-        super().__init__(None)
-        self.messages: list[str] = []
 
-    def Log(self, request: Any) -> None:  # noqa: ANN401, N802 - as above
-        """Keep the message if it is a warning or worse."""
-        if request.severity >= engine_pb2.WARNING:
-            self.messages.append(request.message)
+def record(program: Callable[[], object], *, project: str, stack: str) -> Recorder:
+    """Run a program to its end, as a preview, and return the record. What the program raises is raised here.
+
+    A program that logs an error and ends itself raises RunError with that error.
+    In a context and an event loop of its own, so that nothing of one program reaches the next.
+    """
+    recorder = Recorder(project=project, stack=stack)
+
+    def run() -> None:
+        configure(
+            MockSettings(
+                monitor=recorder,
+                engine=recorder.log,
+                project=project,
+                stack=stack,
+                dry_run=True,
+                organization=None,
+            )
+        )
+        asyncio.run(pulumi.runtime.run_in_stack(lambda: _without_result(program)))
+
+    try:
+        contextvars.copy_context().run(run)
+    except SystemExit:
+        raise pulumi.RunError("\n".join(recorder.log.errors) or "the program ended itself") from None
+    return recorder
+
+
+def _without_result(program: Callable[[], object]) -> None:
+    """Call the program. Pulumi would take what it returns for the stack's outputs."""
+    program()
 
 
 def readable(value: Any) -> Any:  # noqa: ANN401 - a JSON value

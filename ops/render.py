@@ -18,6 +18,7 @@ from typing import Any, Final
 import yaml
 
 from ops.program_graph import ProgramGraph, program_graph
+from rehearsal.errors import UserError
 
 MARKER: Final = ".vp-render.json"
 """Lists the files of a render, so that the next one removes those and nothing else."""
@@ -29,7 +30,7 @@ _HEAD: Final = ("apiVersion", "kind", "metadata")
 _NODE_FIELDS: Final = ("urn", "name", "type", "parent", "provider", "dependencies", "inputs")
 
 
-class RenderError(Exception):
+class RenderError(UserError):
     """The files can not be written there. The text is for people."""
 
 

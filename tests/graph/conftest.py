@@ -1,0 +1,50 @@
+"""The whole program of a stack, rendered once."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ops.program_graph import ProgramGraph, program_graph
+from ops.render import RenderSummary, render
+from settings import Settings, load_stack_file
+
+Object = Mapping[str, Any]
+
+
+@pytest.fixture(scope="session")
+def _graphs(root: Path) -> Callable[[str], ProgramGraph]:
+    return cache(lambda stack: program_graph(stack, root))
+
+
+@pytest.fixture
+def graph(_graphs: Callable[[str], ProgramGraph], each_stack: str) -> ProgramGraph:
+    """What the program of each stack asks for."""
+    return _graphs(each_stack)
+
+
+@pytest.fixture
+def settings(root: Path, each_stack: str) -> Settings:
+    """The settings of each stack."""
+    return load_stack_file(root / f"Pulumi.{each_stack}.yaml")
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory, root: Path, each_stack: str) -> RenderSummary:
+    """Each stack as files."""
+    return render(each_stack, root, tmp_path_factory.mktemp("render") / each_stack)
+
+
+@pytest.fixture
+def objects(rendered: RenderSummary) -> list[Object]:
+    """Every Kubernetes object of each stack, read back from its file."""
+    return [yaml.safe_load(path.read_text()) for path in sorted((rendered.out / "kubernetes").glob("*.yaml"))]
+
+
+@pytest.fixture
+def inference_services(objects: list[Object]) -> dict[str, Object]:
+    """Every InferenceService of each stack, by name."""
+    return {o["metadata"]["name"]: o for o in objects if o["kind"] == "InferenceService"}

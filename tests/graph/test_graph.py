@@ -1,0 +1,103 @@
+"""The graph that each stack's program declares."""
+
+import json
+from graphlib import TopologicalSorter
+from typing import Any, Final
+
+import pytest
+
+from ops.program_graph import ProgramGraph
+from ops.recorder import STACK_TYPE, UNKNOWN
+from settings import Settings
+
+pytestmark = pytest.mark.graph
+
+PROVIDER: Final = "pulumi:providers:kubernetes"
+
+
+def _kubernetes(graph: ProgramGraph) -> list[Any]:
+    return [node for node in graph.resources if node["type"].startswith("kubernetes:")]
+
+
+def test_it_has_no_cycle_and_nothing_that_is_not_there(graph: ProgramGraph) -> None:
+    needs = {
+        node["urn"]: {urn for urn in (node["parent"], node["provider"], *node["dependencies"]) if urn}
+        for node in graph.resources
+    }
+    assert [urn for wanted in needs.values() for urn in wanted if urn not in needs] == []
+    assert len(list(TopologicalSorter(needs).static_order())) == len(needs)
+
+
+def test_there_is_one_kubernetes_provider_and_everything_uses_it(graph: ProgramGraph) -> None:
+    (provider,) = [node["urn"] for node in graph.resources if node["type"] == PROVIDER]
+    assert {node["provider"] for node in _kubernetes(graph)} == {provider}
+
+
+def test_the_provider_is_told_everything_that_a_shell_could_say(graph: ProgramGraph) -> None:
+    (provider,) = [node for node in graph.resources if node["type"] == PROVIDER]
+    wanted = {
+        "kubeconfig",
+        "clusterIdentifier",
+        "enableServerSideApply",
+        "deleteUnreachable",
+        "skipUpdateUnreachable",
+    }
+    assert wanted <= set(provider["inputs"])
+
+
+def test_every_object_belongs_to_a_component(graph: ProgramGraph) -> None:
+    components = {
+        node["urn"] for node in graph.resources if not node["custom"] and node["type"] != STACK_TYPE
+    }
+    assert [node["urn"] for node in _kubernetes(graph) if node["parent"] not in components] == []
+
+
+def test_every_object_in_the_models_namespace_waits_for_it(graph: ProgramGraph, settings: Settings) -> None:
+    (namespace,) = [node["urn"] for node in _kubernetes(graph) if node["inputs"]["kind"] == "Namespace"]
+    inside = [n for n in _kubernetes(graph) if n["inputs"]["metadata"].get("namespace") == settings.namespace]
+    assert inside
+    assert [node["urn"] for node in inside if namespace not in node["dependencies"]] == []
+
+
+def test_every_object_has_an_explicit_name_of_its_own(graph: ProgramGraph) -> None:
+    def identity(inputs: Any) -> tuple[str, ...]:  # noqa: ANN401
+        metadata = inputs["metadata"]
+        return inputs["apiVersion"], inputs["kind"], metadata.get("namespace", ""), metadata["name"]
+
+    names = [identity(node["inputs"]) for node in _kubernetes(graph)]
+    assert len(set(names)) == len(names)
+
+
+def test_a_model_waits_for_ready_as_long_as_its_settings_say(graph: ProgramGraph, settings: Settings) -> None:
+    services = {
+        n["inputs"]["metadata"]["name"]: n for n in _kubernetes(graph) if "InferenceService" in n["type"]
+    }
+    assert set(services) == {model.name for model in settings.enabled_models}
+    for model in settings.enabled_models:
+        node = services[model.name]
+        assert "condition=Ready" in json.loads(
+            node["inputs"]["metadata"]["annotations"]["pulumi.com/waitFor"]
+        )
+        assert node["timeouts"]["create"] == node["timeouts"]["update"] == f"{model.ready_timeout_seconds}s"
+
+
+def test_the_outputs_are_those_that_other_commands_read(graph: ProgramGraph, settings: Settings) -> None:
+    (stack,) = [node["urn"] for node in graph.resources if node["type"] == STACK_TYPE]
+    outputs = graph.outputs[stack]
+    names = {model.name for model in settings.enabled_models}
+    assert set(outputs) == {"models", "release"}
+    assert set(outputs["models"]) == names
+    assert all(
+        {"url", "namespace", "replicas", "gpus", "pool"} <= set(model) for model in outputs["models"].values()
+    )
+    assert {key: set(value) for key, value in outputs["release"].items()} == {
+        "images": names,
+        "revisions": names,
+        "engine_args": names,
+        "charts": set(),
+    }
+    assert UNKNOWN not in str(outputs)
+
+
+def test_nothing_is_logged(graph: ProgramGraph) -> None:
+    assert graph.warnings == ()
