@@ -1,7 +1,6 @@
 """Looks at what a rehearsal brought about: every model's replicas, where they stand, and whether anything is on a node where it should not be."""
 
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +22,7 @@ REPLICAS_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOutcome:
-    """One model as it stands in the cluster. `zones` maps a zone to its ready replicas; `problems` is empty when all is as the settings ask."""
+    """One model as it stands in the cluster. `zones` maps a zone to the nodes of its ready replicas, one entry a replica; `problems` is empty when all is as the settings ask."""
 
     name: str
     ready: bool
@@ -32,8 +31,7 @@ class ModelOutcome:
     wanted: int
     gpus: int
     pool: str
-    nodes: tuple[str, ...]
-    zones: dict[str, int] = field(default_factory=dict[str, int])
+    zones: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     problems: tuple[str, ...] = ()
 
 
@@ -68,7 +66,10 @@ def _observe(api: Api, settings: Settings, model: Model, nodes: dict[str, Object
         if has_condition(p, "Ready") and not p["metadata"].get("deletionTimestamp")
     ]
     places = [nodes[p["spec"]["nodeName"]] for p in pods if p["spec"].get("nodeName") in nodes]
-    zones = Counter(str(n["metadata"]["labels"].get(ZONE_LABEL)) for n in places)
+    zones: dict[str, tuple[str, ...]] = {}
+    for node in places:
+        zone = str(node["metadata"]["labels"].get(ZONE_LABEL))
+        zones[zone] = (*zones.get(zone, ()), node["metadata"]["name"])
     problems: list[str] = []
     if service is None:
         problems.append("there is no InferenceService")
@@ -95,7 +96,6 @@ def _observe(api: Api, settings: Settings, model: Model, nodes: dict[str, Object
         wanted=model.min_replicas,
         gpus=sum(map(pod_gpus, pods)),
         pool=pool.name,
-        nodes=tuple(sorted(n["metadata"]["name"] for n in places)),
         zones=dict(sorted(zones.items())),
         problems=tuple(problems),
     )
@@ -120,19 +120,14 @@ def _pending(api: Api, settings: Settings, model: Model) -> str:
 
 
 def print_outcomes(console: Console, outcomes: list[ModelOutcome]) -> None:
-    """One row a model: name, URL, replicas, GPUs, nodes by zone."""
+    """One row a model: replicas, GPUs, nodes by zone; then each model's URL, which no column is wide enough for."""
     table = Table(title="models", title_justify="left")
-    for column in ("model", "ready", "replicas", "GPUs", "pool", "nodes by zone", "URL"):
-        table.add_column(column, overflow="fold")
+    for column in ("model", "ready", "replicas", "GPUs", "pool"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("nodes by zone", overflow="fold")
     for o in outcomes:
-        by_zone = ", ".join(f"{zone}: {count}" for zone, count in o.zones.items())
-        table.add_row(
-            o.name,
-            "yes" if o.ready else "no",
-            str(o.replicas),
-            str(o.gpus),
-            o.pool,
-            f"{by_zone} ({', '.join(sorted(set(o.nodes)))})",
-            o.url,
-        )
+        by_zone = "\n".join(f"{zone}: {', '.join(sorted(nodes))}" for zone, nodes in o.zones.items())
+        table.add_row(o.name, "yes" if o.ready else "no", str(o.replicas), str(o.gpus), o.pool, by_zone)
     console.print(table)
+    for o in outcomes:
+        console.print(f"{o.name}: {o.url}", highlight=False, soft_wrap=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import yaml
 from rich.console import Console
-from rich.table import Table
 
 from rehearsal.cluster import lifecycle
 from rehearsal.cluster.layout import ClusterLayout
@@ -102,9 +101,12 @@ def destroy(stack: str, root: Path, console: Console) -> dict[str, int]:
 
 def print_substitutions(console: Console, plan: Plan) -> None:
     """What this rehearsal replaces, and what it therefore can not show."""
-    table = Table(title=f"rehearsal of {plan.stack}: substitutions", title_justify="left")
-    for column in ("what", "in the stack", "in the rehearsal", "therefore not exercised"):
-        table.add_column(column, overflow="fold")
+    console.print(f"substitutions in the rehearsal of {plan.stack}", style="bold", highlight=False)
     for s in plan.substitutions:
-        table.add_row(s.what, s.stack, s.rehearsal, s.not_exercised)
-    console.print(table)
+        lines = (
+            f"  {s.what}: {s.stack}",
+            f"    here: {s.rehearsal}",
+            f"    not exercised: {s.not_exercised}",
+        )
+        for line in lines:
+            console.print(line, highlight=False, soft_wrap=True)

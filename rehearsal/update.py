@@ -156,7 +156,7 @@ class _Watch:
         # Components are only groups, and end when the program does.
         if not self._console.is_terminal and metadata.type.startswith(PROVIDER_TYPES):
             seconds = f" ({time.monotonic() - started:.1f} s)" if started else ""
-            self._console.print(f"  {metadata.op.value} {name}{seconds}", highlight=False)
+            self._console.print(f"  {metadata.op.value} {name}{seconds}", highlight=False, soft_wrap=True)
 
     def _describe(self) -> None:
         oldest = next(iter(self._running), "")

@@ -51,4 +51,6 @@ def pulumi_environment(layout: ClusterLayout, tools: Toolchain) -> dict[str, str
         # A misread Output is an error, not a help text inside a manifest.
         "PULUMI_ERROR_OUTPUT_STRING": "true",
         "KUBECONFIG": str(layout.kubeconfig),
+        # The provider leaves a copy of the kubeconfig there at each run, and the engine a log: `down` removes them.
+        "TMPDIR": str(layout.tmp),
     }
