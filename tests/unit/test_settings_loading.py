@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -160,14 +160,14 @@ def test_any_text_is_loaded_or_refused(text: str, tmp_path: Path) -> None:
         load_stack_file(path)
 
 
-def _places(holder: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield every (holder, key) of a document, and in every mapping one key that is not there."""
-    keys: list[Any] = [*holder, "junk"] if isinstance(holder, dict) else list(range(len(holder)))
-    for key in keys:
+def _places(holder: dict[str, Any] | list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield every (holder, key) of a document, and for every mapping one key that is not there."""
+    if isinstance(holder, dict):
+        yield holder, "junk"
+    for key, inner in holder.items() if isinstance(holder, dict) else enumerate(holder):
         yield holder, key
-        inner: Any = holder[key] if key != "junk" else None
         if isinstance(inner, dict | list):
-            yield from _places(inner)
+            yield from _places(cast("dict[str, Any] | list[Any]", inner))
 
 
 @given(junk=JUNK, number=st.integers(min_value=0, max_value=10_000))
