@@ -7,7 +7,7 @@ that the engine would give it, and notices two resources with one URN.
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -123,6 +123,11 @@ class Recorder(MockMonitor):
         with _event_loop_of_this_thread():
             return super().RegisterResource(request)  # pyright: ignore[reportUnknownMemberType] - untyped there
 
+    def Invoke(self, request: Any) -> Any:  # noqa: ANN401, N802 - as above
+        """Refuse: what a call would return is not in the settings."""
+        with _event_loop_of_this_thread():
+            return super().Invoke(request)  # pyright: ignore[reportUnknownMemberType] - untyped there
+
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: ANN401, N802 - as above
         """Record what a component, or the stack, gives out."""
         with self._lock:
@@ -148,7 +153,7 @@ class Recorder(MockMonitor):
 
 
 @contextmanager
-def _event_loop_of_this_thread() -> Iterator[None]:
+def _event_loop_of_this_thread() -> Generator[None]:
     """Lend the thread an event loop. Pulumi's mock would make one for it and never close it."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

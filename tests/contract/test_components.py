@@ -5,8 +5,8 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from typing import Any
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+from typing import Any, cast
 
 import pulumi
 import pytest
@@ -61,8 +61,7 @@ def component(request: pytest.FixtureRequest) -> Component:
 
 def _declare(component: Component, settings: Settings, name: str = NAME) -> None:
     provider = Provider("the-provider", kubeconfig="{}")
-    make: Callable[..., pulumi.ComponentResource] = component
-    make(name, FACTORIES[component](settings), pulumi.ResourceOptions(providers=[provider]))
+    cast("Any", component)(name, FACTORIES[component](settings), pulumi.ResourceOptions(providers=[provider]))
 
 
 def _parts(recorder: Recorder) -> tuple[Registration, list[Registration], Registration]:
@@ -128,8 +127,7 @@ def test_options_of_the_caller_stay_with_the_component(
         first = ModelNamespace(
             "first", ModelNamespaceArgs(name="first"), pulumi.ResourceOptions(providers=[provider])
         )
-        make: Callable[..., Any] = component
-        make(
+        cast("Any", component)(
             NAME,
             FACTORIES[component](local),
             pulumi.ResourceOptions(providers=[provider], depends_on=[first]),
@@ -141,11 +139,12 @@ def test_options_of_the_caller_stay_with_the_component(
     assert [child.urn for child in children if any("::first" in urn for urn in child.dependencies)] == []
 
 
-def test_its_arguments_are_frozen_and_by_keyword(component: Component) -> None:
+def test_its_arguments_are_frozen_and_by_keyword(component: Component, local: Settings) -> None:
     parameters = list(inspect.signature(component).parameters.values())
     assert [parameter.name for parameter in parameters] == ["name", "args", "opts"]
     arguments = inspect.get_annotations(component.__init__, eval_str=True)["args"]
     assert arguments.__name__ == f"{component.__name__}Args"
     assert is_dataclass(arguments)
-    assert arguments.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue] - no public way to ask
+    with pytest.raises(FrozenInstanceError):
+        setattr(FACTORIES[component](local), fields(arguments)[0].name, "changed")
     assert all(field.kw_only for field in fields(arguments))

@@ -17,7 +17,11 @@ Object = Mapping[str, Any]
 
 @pytest.fixture(scope="session")
 def _graphs(root: Path) -> Callable[[str], ProgramGraph]:
-    return cache(lambda stack: program_graph(stack, root))
+    @cache
+    def run(stack: str) -> ProgramGraph:
+        return program_graph(stack, root)
+
+    return run
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -135,14 +135,14 @@ def test_kserve_s_crd_knows_every_field(inference_services: dict[str, Object], r
 def _unknown_fields(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:  # noqa: ANN401
     if isinstance(value, dict):
         properties = schema.get("properties")
-        for key, item in value.items():
+        for key, item in cast("Object", value).items():
             inner = properties.get(key) if properties is not None else schema.get("additionalProperties")
             if inner is None:
                 yield f"{path}.{key}"
             else:
                 yield from _unknown_fields(item, inner, f"{path}.{key}")
     elif isinstance(value, list):
-        for index, item in enumerate(value):
+        for index, item in enumerate(cast("list[Any]", value)):
             yield from _unknown_fields(item, schema["items"], f"{path}[{index}]")
 
 
