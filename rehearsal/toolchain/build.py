@@ -22,11 +22,15 @@ _LOCK_POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Builder:
-    """Builds tools with one compiler into one cache."""
+    """Builds tools with one compiler into one cache.
+
+    :param compiler_memory_mib: see `Go.environment`.
+    """
 
     places: Places
     go: Go
     children: Children
+    compiler_memory_mib: int | None = None
 
     def build(self, job: Job, *, compilers: int) -> None:
         """Build a job's tool, unless another process finishes it first.
@@ -80,7 +84,7 @@ class Builder:
                     go=self.go,
                     children=self.children,
                     places=self.places,
-                    environment=self.go.environment(self.places, scratch),
+                    environment=self.go.environment(self.places, scratch, self.compiler_memory_mib),
                     work=work,
                     log=log,
                 )

@@ -31,30 +31,39 @@ class Go:
     version: str
     platform: str
 
-    def environment(self, places: Places, scratch: Path) -> dict[str, str]:
+    def environment(self, places: Places, scratch: Path, compiler_memory_mib: int | None) -> dict[str, str]:
         """Environment for one build.
 
         Where modules come from (GOPROXY, GONOSUMDB, HTTPS_PROXY, ...) is the user's.
 
         :param scratch: folder for the compiler's temporary files; the caller removes it, so that a killed
             build leaves none in /tmp.
+        :param compiler_memory_mib: memory that one compiler may fill before it collects garbage; None leaves
+            it at Go's own thrifty default.
         """
         system, architecture = self.platform.split("/")
         inherited = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
-        return inherited | {
-            "GOROOT": str(self.binary.parent.parent),
-            "GOTOOLCHAIN": "local",
-            "GOWORK": "off",
-            "GO111MODULE": "on",
-            "GOOS": system,
-            "GOARCH": architecture,
-            "GOEXPERIMENT": "",
-            "CGO_ENABLED": "0",
-            "GOFLAGS": "-mod=readonly -modcacherw -trimpath -buildvcs=false",
-            "GOMODCACHE": str(places.go_modules),
-            "GOCACHE": str(places.go_build),
-            "GOTMPDIR": str(scratch),
-        }
+        collection = (
+            {} if compiler_memory_mib is None else {"GOGC": "off", "GOMEMLIMIT": f"{compiler_memory_mib}MiB"}
+        )
+        return (
+            inherited
+            | collection
+            | {
+                "GOROOT": str(self.binary.parent.parent),
+                "GOTOOLCHAIN": "local",
+                "GOWORK": "off",
+                "GO111MODULE": "on",
+                "GOOS": system,
+                "GOARCH": architecture,
+                "GOEXPERIMENT": "",
+                "CGO_ENABLED": "0",
+                "GOFLAGS": "-mod=readonly -modcacherw -trimpath -buildvcs=false",
+                "GOMODCACHE": str(places.go_modules),
+                "GOCACHE": str(places.go_build),
+                "GOTMPDIR": str(scratch),
+            }
+        )
 
 
 def find_go() -> Go:

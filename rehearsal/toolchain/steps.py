@@ -112,7 +112,8 @@ class Steps:
         flags = " ".join(["-s", "-w", *(f"-X={stamp}" for stamp in _stamps(self.job.output))])
         # One binary can be given its name; several are named by Go after their packages.
         place = str(target / names[0]) if len(names) == 1 else f"{target}/"
-        # -s and -w keep debug information out of the binary; that the compiler makes none saves a tenth of its time.
+        # -s and -w keep debug information out of the binary; that the compiler makes none saves a tenth of
+        # its time.
         lean = ["-gcflags=all=-dwarf=false", f"-ldflags={flags}"]
         self._go(["build", "-v", "-p", str(compilers), *lean, "-o", place, *packages], source, on_line)
         missing = set(names) - {path.name for path in target.iterdir()}

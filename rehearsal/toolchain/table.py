@@ -115,8 +115,8 @@ TOOLS: tuple[Tool, ...] = (
         name="kserve",
         module=_KSERVE,
         binaries=(Binary(name="kserve-controller", package="."),),
-        # The controller's own main package, but for one line: it has no flag for the address that its webhooks listen
-        # on, and takes all of the machine's.
+        # The controller's own main package, but for one line: it has no flag for the address that its
+        # webhooks listen on, and takes all of the machine's.
         embedded=(
             ModuleFile(
                 module=_KSERVE,

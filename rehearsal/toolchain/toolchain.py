@@ -138,7 +138,9 @@ def _build(missing: list[Output], places: Places, go: Go, console: Console, capa
         f"tools: building {len(jobs)} from source, up to {at_once} at once, "
         f"about {duration(guess)} the first time; kept in {places.outputs}"
     )
-    builder = Builder(places=places, go=go, children=Children())
+    builder = Builder(
+        places=places, go=go, children=Children(), compiler_memory_mib=capacity.compiler_memory_mib
+    )
     began = time.monotonic()
     try:
         with shown(console) as display:

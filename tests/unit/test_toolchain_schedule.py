@@ -44,6 +44,21 @@ def test_compilers_follow_memory(cores: int, memory_mib: int, taken_mib: int, co
     assert capacity.compilers_for(job("one"), taken_mib) == compilers
 
 
+@pytest.mark.parametrize(
+    ("cores", "memory_mib", "limit_mib"),
+    [
+        pytest.param(2, 20_000, 3000, id="plenty: as much as the largest package uses"),
+        pytest.param(2, 8000, 2000, id="a fair share"),
+        pytest.param(2, 4000, None, id="little: the compiler stays thrifty"),
+        pytest.param(16, 16_000, 2000, id="many cores: large packages are few"),
+    ],
+)
+def test_compilers_skip_garbage_collection_where_memory_is_plenty(
+    cores: int, memory_mib: int, limit_mib: int | None
+) -> None:
+    assert Capacity(cores=cores, memory_mib=memory_mib).compiler_memory_mib == limit_mib
+
+
 class RecordingBuilder(Builder):
     """Builds nothing, and records the order and how many were under way."""
 
