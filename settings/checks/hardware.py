@@ -12,6 +12,8 @@ from settings.packing import AGENTS_CPU_M, AGENTS_MEMORY_MIB, room_of
 from settings.pools import GpuPool
 from settings.problems import Problem
 
+# Tensor parallel sizes that are worth proposing: nodes have 1, 4 or 8 GPUs.
+SPLITS: Final = (1, 2, 4, 8)
 # bfloat16 arithmetic came with Ampere.
 BFLOAT16_SINCE: Final = (8, 0)
 
@@ -46,7 +48,7 @@ def _split(model: Model, facts: ModelFacts) -> Iterable[Problem]:
     """Tensor parallelism deals the attention heads out to GPUs; KV heads are dealt out evenly, or copied."""
     size = model.engine.tensor_parallel_size
     path = at(model, "engine", "tensor_parallel_size")
-    sizes = [n for n in (1, 2, 4, 8) if _deals_out(facts, n)]
+    sizes = [n for n in SPLITS if _deals_out(facts, n)]
     if not _deals_out(facts, size):
         heads = f"{facts.attention_heads} attention heads and {facts.kv_heads} KV heads"
         reason = f"{heads} can not be dealt out to {size} GPUs"
@@ -112,7 +114,14 @@ def _memory(model: Model, facts: ModelFacts, gpu: GpuFacts) -> Iterable[Problem]
         choices.append(f"max_num_seqs: {fit.most_sequences}")
     if fit.longest_context:
         choices.append(f"max_model_len: {fit.longest_context}")
-    choices.append("a larger tensor_parallel_size or a GPU with more memory")
+    wider = (
+        size for size in SPLITS if engine.tensor_parallel_size < size <= gpu.count and _deals_out(facts, size)
+    )
+    asked = ((size, engine.model_copy(update={"tensor_parallel_size": size})) for size in wider)
+    choices += [
+        f"tensor_parallel_size: {size}" for size, split in asked if memory_fit(facts, split, gpu).fits
+    ][:1]
+    choices.append("a pool whose GPUs have more memory")
     yield Problem(
         at(model, "engine"),
         f"max_num_seqs {engine.max_num_seqs}, max_model_len {engine.max_model_len}",
