@@ -28,6 +28,7 @@ _STACK_FILES: Final = "Pulumi.*.yaml"
 _OWN: Final = {".git", ".rehearsal"}
 # For a command that is told to end: the toolchain stops compilers, the engine finishes its step.
 GRACE_SECONDS: Final = 30.0
+_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ def checkout(
     finally:
         # A second Ctrl-C must not leave half of it running.
         with _uninterrupted():
-            _end_children()
+            _end_children(made)
             made.down()
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -108,7 +109,8 @@ def ended_as_interrupted() -> Generator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    # SIGINT too: a shell that starts something in the background lets it ignore Ctrl-C.
+    before = {number: signal.signal(number, interrupt) for number in _ENDINGS}
     try:
         yield
     finally:
@@ -118,12 +120,11 @@ def ended_as_interrupted() -> Generator[None]:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Generator[None]:
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDINGS}
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
 
 
@@ -149,9 +150,15 @@ def _end(child: subprocess.Popen[str]) -> None:
         child.wait()
 
 
-def _end_children() -> None:
-    """End what this process started itself and is still there: the engine of an update that was interrupted."""
-    left = psutil.Process().children(recursive=True)
+def _end_children(made: Checkout) -> None:
+    """End what this process started itself and is still there: the engine of an update that was interrupted.
+
+    Processes of clusters are left to `down`, which stops them in their order.
+    """
+    of_clusters = {
+        entry.pid for layout in existing_clusters(made.root) for entry in lifecycle.status(layout).alive
+    }
+    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in of_clusters]
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()

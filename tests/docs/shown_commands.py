@@ -14,7 +14,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 # `sh`: every line is a command. `console`: commands begin with "$ ", the lines below them are what they print.
 RUN: Final = frozenset({"sh", "console"})
 # The width at which outputs were quoted.
-COLUMNS: Final = 150
+COLUMNS: Final = 180
 # A first `make up` with warm tools takes half a minute; `pulumi` twice in a block, a little.
 BLOCK_SECONDS: Final = 600
 # Left out of a quoted output: a line of its own that holds nothing else.
@@ -86,8 +86,9 @@ def blocks_to_run(*, light: bool) -> list[Block]:
 
 
 def without_numbers(line: str) -> str:
-    """A line of output without what differs from run to run: numbers, the drawing of tables, spacing."""
-    return " ".join(re.sub(r"[^\w:/.,()-]+", " ", re.sub(r"\d+", "0", line)).split())
+    """A line of output without what differs from run to run: numbers, zones, the drawing of tables, spacing."""
+    line = re.sub(r"\d+", "0", re.sub(r"\b([a-z]+-[a-z]+-)\d[a-z]\b", r"\g<1>0", line))
+    return " ".join(re.sub(r"[^\w:/.,()-]+", " ", line).split())
 
 
 def run(block: Block, folder: Path, cache: Path) -> str:

@@ -23,10 +23,11 @@ NO_HOSTS: Final = {
     "k8s.io": "Go modules",
     "sigs.k8s.io": "Go modules",
     "node.kubernetes.io": "keys of labels",
+    "serving.kserve.io": "API groups",
     "vllm-platform.io": "keys of labels",
     "nvidia.com": "keys of labels",
 }
-_TOP_LEVEL_DOMAINS: Final = "com|org|net|io|dev|ai|cn|internal|cloud|local"
+_TOP_LEVEL_DOMAINS: Final = "com|org|net|io|dev|ai|cn|internal|cloud"
 _INLINE: Final = re.compile(r"`([^`\n]+)`")
 _LINK: Final = re.compile(r"\[[^\]]*\]\((?P<target>[^)#\s]*)(?P<anchor>#[\w-]+)?\)")
 
