@@ -86,8 +86,9 @@ def blocks_to_run(*, light: bool) -> list[Block]:
 
 
 def without_numbers(line: str) -> str:
-    """A line of output without what differs from run to run: numbers, zones, the drawing of tables, spacing."""
+    """A line of output without what differs from run to run: numbers, zones, how many nodes, spacing, tables' lines."""
     line = re.sub(r"\d+", "0", re.sub(r"\b([a-z]+-[a-z]+-)\d[a-z]\b", r"\g<1>0", line))
+    line = re.sub(r"\b([\w-]+)(?:, \1)+\b", r"\1", line)
     return " ".join(re.sub(r"[^\w:/.,()-]+", " ", line).split())
 
 
