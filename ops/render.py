@@ -54,8 +54,13 @@ def render(stack: str, root: Path, out: Path) -> RenderSummary:
     Raises RenderError where `out` holds anything but an earlier render, and ProgramError where the program
     refuses.
     """
+    _previous_files(out)  # before the program runs: the refusal should come at once
+    return write(program_graph(stack, root), stack, out)
+
+
+def write(graph: ProgramGraph, stack: str, out: Path) -> RenderSummary:
+    """Write what a program asked for below `out`. Raises RenderError as `render` does."""
     previous = _previous_files(out)
-    graph = program_graph(stack, root)
     objects, releases, aws = kubernetes_files(graph), helm_files(graph), aws_files(graph)
     files = {
         **objects,

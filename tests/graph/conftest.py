@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ops.program_graph import ProgramGraph, program_graph
-from ops.render import RenderSummary, render
+from ops.render import RenderSummary, write
 from settings import Settings, load_stack_file
 
 Object = Mapping[str, Any]
@@ -37,9 +37,11 @@ def settings(root: Path, each_stack: str) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory, root: Path, each_stack: str) -> RenderSummary:
+def rendered(
+    tmp_path_factory: pytest.TempPathFactory, _graphs: Callable[[str], ProgramGraph], each_stack: str
+) -> RenderSummary:
     """Each stack as files."""
-    return render(each_stack, root, tmp_path_factory.mktemp("render") / each_stack)
+    return write(_graphs(each_stack), each_stack, tmp_path_factory.mktemp("render") / each_stack)
 
 
 @pytest.fixture
