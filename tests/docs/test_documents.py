@@ -89,12 +89,24 @@ def test_files_of_the_project_that_are_named_exist(path: Path) -> None:
     assert not [name for name in named if not re.search(r"\b[A-Z]+\b", name) and not (ROOT / name).exists()]
 
 
+def names_of_tests(path: Path) -> set[str]:
+    """Names of the tests of a file, as pytest writes them behind the file's name."""
+    tree = ast.parse(text_of(path))
+    inside = {cls.name: cls.body for cls in tree.body if isinstance(cls, ast.ClassDef)}
+    members = [
+        f"{cls}::{test.name}"
+        for cls, body in inside.items()
+        for test in body
+        if isinstance(test, ast.FunctionDef)
+    ]
+    return {*members, *(node.name for node in tree.body if isinstance(node, ast.FunctionDef))}
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_tests_that_are_named_exist(path: Path) -> None:
     for code in inline_code(path):
-        if match := re.fullmatch(r"(tests/[\w/]+\.py)::(\w+)", code):
-            tree = ast.parse(text_of(ROOT / match[1]))
-            assert match[2] in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, code
+        if match := re.fullmatch(r"(tests/[\w/]+\.py)::([\w:]+)", code):
+            assert match[2] in names_of_tests(ROOT / match[1]), code
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
