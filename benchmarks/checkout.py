@@ -83,7 +83,7 @@ def checkout(
 
     :param without: names in the repository's folder that are left out too.
     """
-    folder = Path(tempfile.mkdtemp(prefix="vllm-platform-bench-"))
+    folder = Path(tempfile.mkdtemp(prefix="vllm-platform-bench-")).resolve()
     made = Checkout(root=folder / "checkout", environment=environment or {})
     try:
         made.root.mkdir()

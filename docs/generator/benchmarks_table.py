@@ -10,9 +10,10 @@ from docs.generator.tables import table
 
 def benchmarks_table(root: Path) -> str:
     """Return the reference run's claims, its machine and versions, as Markdown."""
-    found: dict[str, Any] = json.loads(
-        (root / "benchmarks" / "results" / "reference.json").read_text(encoding="utf-8")
-    )
+    reference = root / "benchmarks" / "results" / "reference.json"
+    if not reference.is_file():
+        return "No run is kept as the reference yet."
+    found: dict[str, Any] = json.loads(reference.read_text(encoding="utf-8"))
     machine, figures = found["machine"], found["measurements"]
     said = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     head = (
