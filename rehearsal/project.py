@@ -5,18 +5,18 @@ from pathlib import Path
 
 from rehearsal.errors import UserError
 
-_MARK = "Pulumi.yaml"
+# Both: a rehearsal's project folder has a Pulumi.yaml too, and lies inside a checkout.
+_MARKS = ("Pulumi.yaml", "pyproject.toml")
 
 
 @cache
 def project_root() -> Path:
-    """The folder with Pulumi.yaml: the one this package lies in, else the nearest above the current folder.
+    """The checkout that the current folder lies in, as git and make would find it; outside of any, the one this package lies in.
 
-    :raises UserError: neither has a Pulumi.yaml.
+    :raises UserError: there is none.
     """
-    here = Path(__file__).resolve().parent.parent
     current = Path.cwd()
-    for folder in (here, current, *current.parents):
-        if (folder / _MARK).is_file():
+    for folder in (current, *current.parents, Path(__file__).resolve().parent.parent):
+        if all((folder / mark).is_file() for mark in _MARKS):
             return folder
-    raise UserError(f"No {_MARK} in {current} or above it. Run this inside a checkout of vllm-platform.")
+    raise UserError(f"No checkout of vllm-platform at {current} or above it: run this inside one.")

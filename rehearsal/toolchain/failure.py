@@ -11,7 +11,7 @@ _NETWORK = (
 _REASONS: tuple[tuple[str, str], ...] = (
     (
         r"no space left on device|disk quota exceeded",
-        "the disk is full (a first build needs about 8 GB in the cache folder)",
+        "the disk is full (a first build needs about 15 GB in the cache folder)",
     ),
     (r"checksum mismatch|SECURITY ERROR", "a downloaded module is not the one that go.sum pins"),
     (r"missing go\.sum entry|updates to go\.mod needed", "go.mod and go.sum do not fit together"),

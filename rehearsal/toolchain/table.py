@@ -96,8 +96,8 @@ TOOLS: tuple[Tool, ...] = (
             f"{_COMPONENT_VERSION}.gitMinor={{minor}}",
             f"{_COMPONENT_VERSION}.gitTreeState=clean",
         ),
-        memory_mib=2000,
-        seconds=270,
+        memory_mib=2500,
+        seconds=300,
     ),
     Tool(
         name="kwok",
@@ -192,8 +192,8 @@ TOOLS: tuple[Tool, ...] = (
                 embedded_as="terraform-mapping-embed.json",
             ),
         ),
-        memory_mib=2500,
-        seconds=300,
+        memory_mib=3400,
+        seconds=400,
     ),
 )
 

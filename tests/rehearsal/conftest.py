@@ -19,21 +19,8 @@ from rehearsal.workspace import project_folder, pulumi_environment
 from settings.stack import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# What a checkout must hold for `vp` and `make`; `.rehearsal` and the stack files are its own.
-LINKED = (
-    "__main__.py",
-    "components",
-    "settings",
-    "rehearsal",
-    "ops",
-    "tools",
-    "Makefile",
-    "pyproject.toml",
-    "requirements.txt",
-    "requirements-dev.txt",
-    ".venv",
-    ".tools",
-)
+# A checkout's own: its clusters, its stack files (copied, for tests change them), its history.
+NOT_LINKED = {".rehearsal", ".git"}
 COMMAND_SECONDS = 300
 
 
@@ -103,9 +90,9 @@ def tools() -> Toolchain:
 
 def make_checkout(root: Path) -> Checkout:
     root.mkdir(parents=True, exist_ok=True)
-    for name in LINKED:
-        if (REPOSITORY / name).exists():
-            (root / name).symlink_to(REPOSITORY / name)
+    for source in REPOSITORY.iterdir():
+        if source.name not in NOT_LINKED and not source.match("Pulumi*.yaml"):
+            (root / source.name).symlink_to(source)
     for source in REPOSITORY.glob("Pulumi*.yaml"):
         (root / source.name).write_bytes(source.read_bytes())
     return Checkout(root=root)

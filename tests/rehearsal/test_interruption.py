@@ -52,6 +52,8 @@ def rehearsing(checkout: Checkout) -> Iterator[subprocess.Popen[str]]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(30)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def midway(checkout: Checkout) -> bool:
