@@ -28,7 +28,7 @@ NOT_RUN: Final = {
     "make bench": "it takes a quarter of an hour, and a test never asserts on time",
 }
 # Code blocks that are no commands of ours.
-OTHER_LANGUAGES: Final = {"mermaid": "a picture", "yaml": "a part of a stack file"}
+OTHER_LANGUAGES: Final = {"mermaid": "a picture"}
 _BLOCK: Final = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _PROMPT: Final = "$ "
 
