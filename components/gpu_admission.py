@@ -73,15 +73,21 @@ def policy_spec(taint: Mapping[str, str]) -> "ValidatingAdmissionPolicySpecArgsD
     """
     return {
         "failure_policy": "Fail",
+        # With the defaults that the API server would add. It keeps this part as one value: a run that takes the
+        # object over from one that was killed would find a value that it did not ask for, which is a conflict.
         "match_constraints": {
+            "match_policy": "Equivalent",
+            "namespace_selector": {},
+            "object_selector": {},
             "resource_rules": [
                 {
                     "api_groups": [""],
                     "api_versions": ["v1"],
                     "operations": ["CREATE", "UPDATE"],
                     "resources": ["pods"],
+                    "scope": "*",
                 }
-            ]
+            ],
         },
         "variables": [
             {"name": name, "expression": expression} for name, expression in _variables(taint).items()

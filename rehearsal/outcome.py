@@ -22,7 +22,10 @@ REPLICAS_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOutcome:
-    """One model as it stands in the cluster. `zones` maps a zone to the nodes of its ready replicas, one entry a replica; `problems` is empty when all is as the settings ask."""
+    """One model as it stands in the cluster.
+
+    zones: each zone with the nodes of its ready replicas, one entry a replica. problems: empty when all is as the settings ask.
+    """
 
     name: str
     ready: bool

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from pulumi.automation import events
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from rehearsal.cluster.orphans import stop_orphans
 from rehearsal.errors import UserError
 
 UNCHANGED = "same"
@@ -75,6 +77,7 @@ class Stack:
                 message = f"another Pulumi (process {pid}) works on stack {self.name} right now. Wait for it, or stop it, and try again."
                 raise UserError(message)
             lock.unlink(missing_ok=True)
+            stop_orphans(self._state)
             self._console.print(f"removed the lock of an earlier run of {self.name} that was killed")
 
     def _recover_pending(self) -> None:
@@ -118,14 +121,18 @@ class _Watch:
         self._task = self._progress.add_task(title, total=None)
 
     def __enter__(self) -> Self:
+        threading.excepthook = _without_closed_pipes
         if self._console.is_terminal:
             self._progress.start()
         else:
             self._console.print(f"{self._title} …")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._progress.stop()
+        # After Ctrl-C the threads may end later than this.
+        if kind is not KeyboardInterrupt:
+            threading.excepthook = threading.__excepthook__
 
     def event(self, event: events.EngineEvent) -> None:
         if event.resource_pre_event:
@@ -168,6 +175,12 @@ class _Watch:
         self._progress.update(
             self._task, description=f"{self._title}: {self._done} done, {self._changed} changed{waiting}"
         )
+
+
+def _without_closed_pipes(args: threading.ExceptHookArgs) -> None:
+    """Leave out what the Automation API's reading threads say when Ctrl-C closes their pipes; it is no error."""
+    if not (args.exc_type is ValueError and "closed file" in str(args.exc_value)):
+        threading.__excepthook__(args)
 
 
 def _short(urn: str) -> str:

@@ -19,6 +19,7 @@ from rehearsal.cluster import control_plane, kserve, kwok
 from rehearsal.cluster.api import Api, has_condition, wait_until
 from rehearsal.cluster.control_plane import KSERVE_NAMESPACE, LOOPBACK, Identities, Ports
 from rehearsal.cluster.layout import ClusterLayout
+from rehearsal.cluster.orphans import stop_orphans
 from rehearsal.cluster.processes import ProcessTable, Started, log_tail
 from rehearsal.errors import UserError
 from rehearsal.toolchain import Toolchain
@@ -125,6 +126,7 @@ def down(layout: ClusterLayout) -> int:
 
 def _remove(layout: ClusterLayout) -> None:
     ProcessTable(layout.record).stop_all()
+    stop_orphans(layout.pulumi_state)
     if layout.root.is_dir():
         for child in layout.root.iterdir():
             shutil.rmtree(child) if child.is_dir() else child.unlink()
