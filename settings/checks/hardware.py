@@ -71,7 +71,7 @@ def _width(model: Model, pool: GpuPool, gpu: GpuFacts) -> Iterable[Problem]:
     size = model.engine.tensor_parallel_size
     if size > gpu.count:
         node = f"{pool.instance_type} of pool {pool.name}"
-        reason = f"a replica runs on one node, and {node} has {gpu.count} GPU{'s' if gpu.count > 1 else ''}"
+        reason = f"a replica runs on one node, and {node} has {gpu.count} x {gpu.name}"
         yield Problem(
             at(model, "engine", "tensor_parallel_size"),
             size,

@@ -144,4 +144,5 @@ def test_the_agents_of_a_node_are_taken_off_its_room() -> None:
     room = room_of(instances()["g5.2xlarge"])
     assert (room.gpus, room.cpu_m, room.memory_mib) == (1, 7910 - 800, 29317 - 1792)
     assert fits_on(_demand(1, memory=16384, cpu=4000), room)
+    assert fits_on(room, room)
     assert room_of(instances()["c6i.4xlarge"]).gpus == 0
