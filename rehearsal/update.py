@@ -1,10 +1,11 @@
 """Runs the Pulumi engine on a rehearsal stack through the Automation API, shows its progress, and recovers from a run that was killed."""
 
+import contextlib
 import json
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -18,6 +19,8 @@ from rehearsal.cluster.orphans import stop_orphans
 from rehearsal.errors import UserError
 
 UNCHANGED = "same"
+# For the engine to finish the operations under way after Ctrl-C; then it is told to end, and at last killed.
+INTERRUPT_SECONDS = 15.0
 PROVIDER_TYPES = ("kubernetes:", "aws:")
 
 
@@ -44,27 +47,38 @@ class Stack:
 
         Raises UserError with the engine's diagnostics when the update fails.
         """
-        self._recover_pending()
-        with _Watch(self._console, f"pulumi up {self.name}") as watch:
-            try:
-                result = self._stack.up(on_event=watch.event, suppress_progress=True, color="never")
-            except auto.CommandError as error:
-                raise UserError(watch.failure(error)) from None
-        return {str(what): count for what, count in (result.summary.resource_changes or {}).items()}
+        return self._run("up", self._stack.up)
 
     def destroy(self) -> dict[str, int]:
         """Delete everything that the stack made."""
-        self._recover_pending()
-        with _Watch(self._console, f"pulumi destroy {self.name}") as watch:
-            try:
-                result = self._stack.destroy(on_event=watch.event, suppress_progress=True, color="never")
-            except auto.CommandError as error:
-                raise UserError(watch.failure(error)) from None
-        return {str(what): count for what, count in (result.summary.resource_changes or {}).items()}
+        return self._run("destroy", self._stack.destroy)
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets included: a rehearsal has none of anybody's."""
         return {name: output.value for name, output in self._stack.outputs().items()}
+
+    def _run(self, what: str, operation: Callable[..., auto.UpResult | auto.DestroyResult]) -> dict[str, int]:
+        self._recover_pending()
+        with _Watch(self._console, f"pulumi {what} {self.name}") as watch:
+            try:
+                result = operation(on_event=watch.event, suppress_progress=True, color="never")
+            except auto.CommandError as error:
+                raise UserError(watch.failure(error)) from None
+            except KeyboardInterrupt:
+                self._console.print("stopping: Pulumi finishes what it has begun")
+                self._end_engine()
+                raise
+        return {str(kind): count for kind, count in (result.summary.resource_changes or {}).items()}
+
+    def _end_engine(self) -> None:
+        """See to it that an interrupted engine and its plugins end: the Automation API waits a quarter of a second, and no more."""
+        engines = [child for child in psutil.Process().children() if child.name() == "pulumi"]
+        for ask in (psutil.Process.is_running, psutil.Process.terminate, psutil.Process.kill):
+            for engine in engines:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    ask(engine)
+            _, engines = psutil.wait_procs(engines, timeout=INTERRUPT_SECONDS)
+        stop_orphans(self._state)
 
     def _recover_locks(self) -> None:
         """Remove the lock of a run that is dead; refuse to work beside one that lives."""

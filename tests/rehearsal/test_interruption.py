@@ -79,7 +79,7 @@ def test_kill_9_of_pulumi_up_midway_then_up_again_converges(
     rehearsing.wait(30)
     time.sleep(0.5)
     checkout.vp("rehearse", "dev")
-    assert not [p for p in processes_of(checkout) if "pulumi" in p]
+    assert not [p for p in processes_of(checkout) if "bin/pulumi" in p]
     settings = checkout.settings("dev")
     with lifecycle.connect(checkout.layout("dev")) as api:
         services = [o["metadata"]["name"] for o in api.list("serving.kserve.io/v1beta1", "InferenceService")]
@@ -103,7 +103,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(
     printed, _ = rehearsing.communicate(timeout=60)
     assert rehearsing.returncode == 130, printed
     assert "Traceback" not in printed
-    assert not [p for p in processes_of(checkout) if "pulumi" in p]
+    assert not [p for p in processes_of(checkout) if "bin/pulumi" in p]
     checkout.vp("rehearse", "dev")
 
 
