@@ -146,7 +146,9 @@ class TestRules:
         spec: Any = policy_spec(TAINT)
         (rule,) = spec["match_constraints"]["resource_rules"]
         assert (rule["operations"], rule["resources"]) == (["CREATE", "UPDATE"], ["pods"])
-        assert "namespace_selector" not in spec["match_constraints"]
+        # An empty selector leaves nothing out; written out, because the API server would add it.
+        assert spec["match_constraints"]["namespace_selector"] == {}
+        assert spec["match_constraints"]["object_selector"] == {}
         assert spec["failure_policy"] == "Fail"
 
     def test_the_refusal_says_what_to_do(self) -> None:
