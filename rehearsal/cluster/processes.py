@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-# Seconds for a clean end before a process is killed. The API server needs about 2 s to close its watches.
-STOP_GRACE_SECONDS = 8.0
+# Seconds for a clean end before a process is killed. An API server whose etcd ends with it would wait for a minute; nothing of it is kept.
+STOP_GRACE_SECONDS = 3.0
 LOG_TAIL_BYTES = 4000
 # psutil computes start times from the boot time, which moves by a second when the clock is set.
 START_TIME_TOLERANCE_SECONDS = 2.0
