@@ -9,6 +9,8 @@ BIN := .venv/bin
 VP := $(BIN)/vp
 # `make lock UPGRADE=--upgrade` takes newer versions; without it only what requirements*.in asks for changes.
 UPGRADE :=
+# Tests that compile real Go programs: most of a minute, so they are not among the quick ones.
+COMPILING := tests/unit/test_toolchain_build.py
 
 .PHONY: help up down test test-unit test-rehearsal lint bench lock clean
 
@@ -26,11 +28,11 @@ down: ## stop every rehearsal cluster of this checkout and remove its files
 test: lint test-unit test-rehearsal ## lint, then every test
 
 test-unit: .venv/.dev ## tests that need no tools and no network
-	@$(BIN)/python -m pytest tests --ignore=tests/rehearsal
+	@$(BIN)/python -m pytest tests --ignore=tests/rehearsal $(addprefix --ignore=,$(COMPILING))
 
 test-rehearsal: .venv/.dev ## tests against a real control plane with simulated nodes
 	@$(VP) tools build
-	@$(BIN)/python -m pytest tests/rehearsal
+	@$(BIN)/python -m pytest tests/rehearsal $(COMPILING)
 
 lint: .venv/.dev ## formatting, style and types
 	@$(BIN)/ruff format --check .
