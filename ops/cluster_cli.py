@@ -19,6 +19,13 @@ app = typer.Typer(
 Name = Annotated[
     str, typer.Argument(help="Cluster; it bears the name of the stack whose pools it stands in for.")
 ]
+OneOrAll = Annotated[str | None, typer.Argument(help="Cluster; all clusters of this checkout when left out.")]
+
+
+def _chosen(name: str | None) -> list[ClusterLayout]:
+    """The named cluster, whether it is there or not; without a name, all that are."""
+    root = project_root()
+    return [ClusterLayout(project_root=root, name=name)] if name else existing_clusters(root)
 
 
 @app.command()
@@ -46,15 +53,10 @@ def up(
 
 
 @app.command()
-def down(
-    name: Annotated[
-        str | None, typer.Argument(help="Cluster; all clusters of this checkout when left out.")
-    ] = None,
-) -> None:
+def down(name: OneOrAll = None) -> None:
     """Stop a cluster's processes and remove its files, the Pulumi state of its stack among them."""
     console = Console()
-    root = project_root()
-    layouts = [ClusterLayout(project_root=root, name=name)] if name else existing_clusters(root)
+    layouts = _chosen(name)
     if not layouts:
         console.print("no rehearsal cluster is there")
     for layout in layouts:
@@ -63,15 +65,10 @@ def down(
 
 
 @app.command()
-def status(
-    name: Annotated[
-        str | None, typer.Argument(help="Cluster; all clusters of this checkout when left out.")
-    ] = None,
-) -> None:
+def status(name: OneOrAll = None) -> None:
     """Show each cluster's processes. Exit status 1 if one of them has dead processes, or the named one is not there."""
     console = Console()
-    root = project_root()
-    layouts = [ClusterLayout(project_root=root, name=name)] if name else existing_clusters(root)
+    layouts = _chosen(name)
     table = Table()
     for column in ("cluster", "state", "running", "ended without `down`", "memory MiB"):
         table.add_column(column)

@@ -53,10 +53,6 @@ class Stack:
         """Delete everything that the stack made."""
         return self._run("destroy", self._stack.destroy)
 
-    def outputs(self) -> dict[str, Any]:
-        """The stack's outputs, secrets included: a rehearsal has none of anybody's."""
-        return {name: output.value for name, output in self._stack.outputs().items()}
-
     def _run(self, what: str, operation: Callable[..., auto.UpResult | auto.DestroyResult]) -> dict[str, int]:
         self._recover_pending()
         with _Watch(self._console, f"pulumi {what} {self.name}") as watch:
