@@ -5,7 +5,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from settings.base import Section, refusal
-from settings.scalars import ClusterName, Zone
+from settings.eks import Access, AddonVersions, NodeImages, Tags
+from settings.facts import EksFacts, eks_versions
+from settings.network import Endpoint, Network, RetentionDays
+from settings.scalars import AccountId, ClusterName, Switch, Zone
 
 
 def _kubernetes_version(value: str) -> str:
@@ -37,13 +40,57 @@ Zones = Annotated[tuple[Zone, ...], Field(min_length=1)]
 
 
 class EksCluster(Section):
-    """A cluster that the program creates on Amazon EKS."""
+    """A cluster that the program creates on Amazon EKS, with its network.
+
+    deletion_protection: None is on in prod and off elsewhere. log_days: retention of the control plane's logs.
+    """
 
     kind: Literal["eks"]
     name: ClusterName
+    account: AccountId
     version: KubernetesVersion = "1.36"
     region: str
     zones: Zones
+    endpoint: Endpoint
+    access: Access
+    tags: Tags
+    network: Network = Network()
+    log_days: RetentionDays = 365
+    deletion_protection: Switch | None = None
+    addon_versions: AddonVersions = AddonVersions()
+    node_images: NodeImages = NodeImages()
+
+    @property
+    def partition(self) -> str:
+        """The part of AWS that the region belongs to, as ARNs spell it."""
+        if self.region.startswith("cn-"):
+            return "aws-cn"
+        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+
+    @property
+    def dns_suffix(self) -> str:
+        """Domain of the AWS services there."""
+        return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+
+    @property
+    def facts(self) -> EksFacts:
+        """What this version is installed with. Raises KeyError for one without facts, which no loaded Settings has."""
+        return eks_versions()[self.version]
+
+    def addon_version(self, name: str) -> str:
+        """Return the version of an add-on, by its name on EKS: the stack's own, or the pinned one."""
+        own: str | None = getattr(self.addon_versions, name.replace("-", "_"))
+        return own or self.facts.addons[name]
+
+    @property
+    def al2023_release(self) -> str:
+        """Date of the Amazon Linux 2023 image, eight digits."""
+        return self.node_images.al2023 or self.facts.al2023
+
+    @property
+    def bottlerocket_release(self) -> str:
+        """Version of the Bottlerocket image."""
+        return self.node_images.bottlerocket or self.facts.bottlerocket
 
 
 class ExistingCluster(Section):

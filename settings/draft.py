@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 from settings.cluster import Cluster
+from settings.edge import Edge
 from settings.models import Model
 from settings.pools import GpuPool, Pool
 from settings.registry import Registry
 from settings.stack import Environment, matching_pools
+from settings.state import State
+from settings.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +17,7 @@ class Draft:
     """The sections, pools and models that parsed.
 
     A broken one is None or left out, so that the rest is still checked.
+    broken_state: the section is there and did not parse; else None means that it is not there.
     broken_pools: how many pools did not parse; a selector that finds nothing may mean one of them.
     """
 
@@ -21,6 +25,10 @@ class Draft:
     cluster: Cluster | None = None
     registry: Registry | None = None
     namespace: str | None = None
+    storage: Storage | None = None
+    edge: Edge | None = None
+    state: State | None = None
+    broken_state: bool = False
     pools: tuple[Pool, ...] = ()
     models: tuple[Model, ...] = ()
     broken_pools: int = 0

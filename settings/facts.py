@@ -1,5 +1,6 @@
 """Dated facts about instances, regions and models, with their sources. The data lies in data/*.yaml."""
 
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
@@ -71,6 +72,20 @@ class ModelFacts(Section):
     licence: str
 
 
+class EksFacts(Section):
+    """What EKS is installed with for one Kubernetes version.
+
+    kubelet: patch version in the node image of `al2023`, whose release is a date of eight digits.
+    addons: version by the add-on's name on EKS.
+    """
+
+    standard_support_until: date
+    kubelet: str
+    al2023: str
+    bottlerocket: str
+    addons: dict[str, str]
+
+
 @cache
 def read(name: str) -> dict[str, Any]:
     """Read one data file, with its date and source."""
@@ -95,6 +110,12 @@ def instances() -> dict[str, InstanceFacts]:
 def models() -> dict[str, ModelFacts]:
     """Return all models by repository name."""
     return TypeAdapter(dict[str, ModelFacts]).validate_python(read("models.yaml")["models"])
+
+
+@cache
+def eks_versions() -> dict[str, EksFacts]:
+    """Return the facts of EKS by Kubernetes version."""
+    return TypeAdapter(dict[str, EksFacts]).validate_python(read("eks.yaml")["versions"])
 
 
 @cache

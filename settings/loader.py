@@ -61,6 +61,9 @@ def _settled(draft: Draft) -> Settings:
         cluster=draft.cluster,
         registry=draft.registry,
         namespace=draft.namespace,
+        storage=draft.storage,
+        edge=draft.edge,
+        state=draft.state,
         pools=draft.pools,
         models=draft.models,
     )

@@ -71,6 +71,7 @@ class CapacityBlock(Section):
 Capacity = Annotated[
     OnDemandCapacity | SpotCapacity | ReservedCapacity | CapacityBlock, Field(discriminator="kind")
 ]
+NodeImage = Literal["al2023", "bottlerocket"]
 CapacityKind = Literal["on-demand", "spot", "reserved", "capacity-block"]
 
 
@@ -107,6 +108,7 @@ class _Pool(Section):
     zones: Annotated[tuple[Zone, ...], Field(min_length=1)] | None = None
     provisioner: Provisioner
     capacity: Capacity
+    node_image: NodeImage = "al2023"
 
     @property
     def instance(self) -> InstanceFacts:

@@ -6,19 +6,13 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 
 from settings.base import Section, refusal
-from settings.scalars import EXAMPLE_DIGEST, Digest
+from settings.scalars import EXAMPLE_DIGEST, AccountId, Digest
 
 _HOST: Final = re.compile(
     r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:\d{1,5})?(/[a-z0-9][-a-z0-9_./]*[a-z0-9])?"
 )
 _REPOSITORY: Final = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-
-
-def _account(value: str) -> str:
-    if not re.fullmatch(r"\d{12}", value):
-        raise refusal("not an AWS account id", 'write the 12 digits in quotes, e.g. "123456789012"')
-    return value
 
 
 def _host(value: str) -> str:
@@ -65,7 +59,7 @@ class EcrRegistry(Section):
     """Amazon ECR of one account and region."""
 
     kind: Literal["ecr"]
-    account: Annotated[str, AfterValidator(_account)]
+    account: AccountId
     region: str
 
     @property

@@ -89,6 +89,12 @@ Zone = Annotated[
         )
     ),
 ]
+AccountId = Annotated[
+    str,
+    AfterValidator(
+        _matching(r"\d{12}", "not an AWS account id", 'write the 12 digits in quotes, e.g. "123456789012"')
+    ),
+]
 Digest = Annotated[
     str,
     AfterValidator(

@@ -7,18 +7,31 @@ from pydantic import TypeAdapter
 
 from settings.cluster import Cluster
 from settings.draft import Draft
+from settings.edge import Edge, NoEdge
 from settings.models import Model
 from settings.pools import Pool
 from settings.problems import Problem, is_secret
 from settings.registry import Registry
 from settings.scalars import Namespace
 from settings.stack import Environment
+from settings.state import State
+from settings.storage import Storage
 from settings.structure import label, parse, spelt, suggest
 
 T = TypeVar("T")
 
 DEFAULT_NAMESPACE: Final = "llm-prod"
-SECTIONS: Final = ("environment", "cluster", "registry", "namespace", "pools", "models")
+SECTIONS: Final = (
+    "environment",
+    "cluster",
+    "registry",
+    "namespace",
+    "storage",
+    "edge",
+    "state",
+    "pools",
+    "models",
+)
 """The keys that hold settings; every other key of the program's namespace must be a secret."""
 TEXT_SECTIONS: Final = frozenset({"environment", "namespace"})
 
@@ -26,6 +39,9 @@ _ENVIRONMENT: Final = TypeAdapter[Environment](Environment)
 _CLUSTER: Final = TypeAdapter[Cluster](Cluster)
 _REGISTRY: Final = TypeAdapter[Registry](Registry)
 _NAMESPACE: Final = TypeAdapter[str](Namespace)
+_STORAGE: Final = TypeAdapter[Storage](Storage)
+_EDGE: Final = TypeAdapter[Edge](Edge)
+_STATE: Final = TypeAdapter[State](State)
 _POOL: Final = TypeAdapter[Pool](Pool)
 _MODEL: Final = TypeAdapter[Model](Model)
 _EXAMPLES: Final = {
@@ -67,6 +83,10 @@ def read_sections(config: Mapping[str, object]) -> tuple[Draft, list[Problem]]:
         cluster=read("cluster", _CLUSTER, Cluster),
         registry=read("registry", _REGISTRY, Registry),
         namespace=read("namespace", _NAMESPACE, Namespace) if "namespace" in clean else DEFAULT_NAMESPACE,
+        storage=read("storage", _STORAGE, Storage) if "storage" in clean else Storage(),
+        edge=read("edge", _EDGE, Edge) if "edge" in clean else NoEdge(kind="off"),
+        state=(state := read("state", _STATE, State)),
+        broken_state=state is None and config.get("state") is not None,
         pools=pools,
         models=models,
         broken_pools=broken_pools,

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from settings.base import Section
-from settings.cluster import Cluster
+from settings.cluster import Cluster, EksCluster
+from settings.edge import CloudFrontEdge, Edge, NoEdge
 from settings.facts import instances
 from settings.models import Model
 from settings.pools import GpuPool, Pool
 from settings.registry import Registry
 from settings.scalars import Namespace
+from settings.state import State
+from settings.storage import Storage
 
 Environment = Literal["dev", "staging", "prod"]
 
@@ -40,6 +43,9 @@ class Settings(Section):
     cluster: Cluster
     registry: Registry
     namespace: Namespace = "llm-prod"
+    storage: Storage = Storage()
+    edge: Edge = NoEdge(kind="off")
+    state: State | None = None
     pools: tuple[Pool, ...]
     models: tuple[Model, ...]
 
@@ -52,6 +58,17 @@ class Settings(Section):
     def gpu_pools(self) -> tuple[GpuPool, ...]:
         """Pools with GPUs."""
         return tuple(pool for pool in self.pools if isinstance(pool, GpuPool))
+
+    @property
+    def deletion_protection(self) -> bool:
+        """Whether what holds data or serves is kept from being deleted by a mistake: a setting, else in prod."""
+        own = self.cluster.deletion_protection if isinstance(self.cluster, EksCluster) else None
+        return self.environment == "prod" if own is None else own
+
+    @property
+    def public(self) -> bool:
+        """Whether the internet reaches the platform."""
+        return isinstance(self.edge, CloudFrontEdge)
 
     def pool_of(self, model: Model) -> GpuPool:
         """Return the one pool that a model's selector leaves. Raises LookupError; no loaded Settings does."""

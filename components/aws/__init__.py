@@ -1,0 +1,1 @@
+"""What the program creates on AWS, for `cluster.kind: eks`."""
