@@ -7,13 +7,16 @@ by another check: one mistake should read as one problem.
 from collections.abc import Callable
 from typing import Final
 
-from settings.checks import capacity, cluster, hardware, pools, selection, serving
+from settings.checks import capacity, cluster, eks, hardware, pools, selection, serving, state, storage
 from settings.draft import Draft
 from settings.not_yet import not_deployed_yet
 from settings.problems import Problem
 
 CHECKS: Final[tuple[Callable[[Draft], list[Problem]], ...]] = (
     cluster.check,
+    eks.check,
+    storage.check,
+    state.check,
     pools.check,
     selection.check,
     serving.check,

@@ -92,7 +92,7 @@ def test_the_registry_of_china_has_a_domain_of_its_own() -> None:
 def test_the_engine_reads_the_weights_where_they_are(settings: Settings) -> None:
     chat, moe = _model(settings, "qwen-7b-vllm"), _model(settings, "qwen3-235b-a22b")
     assert chat.container_path == "/opt/model"
-    assert moe.container_path == "s3://llm-models/qwen3-235b-a22b-gptq-int4"
+    assert moe.container_path == "s3://acme-llm-prod-models/qwen3-235b-a22b-gptq-int4"
     base = load_stack_file(ROOT / "tests" / "data" / "broken" / "base.yaml")
     assert _model(base, "embedding").container_path == "/mnt/models/embedding"
 
