@@ -17,9 +17,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, cast
 
-import yaml
-
 from rehearsal.errors import UserError
+from settings import stack_yaml
 
 PROJECT_FILE: Final = "Pulumi.yaml"
 # The program's name when it is not run by the engine: `__main__.py` then leaves out its last look before a
@@ -107,7 +106,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - a YAML value
 
 
 def _load(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return cast("dict[str, Any]", stack_yaml.load(path.read_text(encoding="utf-8")) or {})
 
 
 def _record(stack: str, root: Path) -> dict[str, Any]:

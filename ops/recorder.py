@@ -30,6 +30,11 @@ PROVIDER_PREFIX: Final = "pulumi:providers:"
 HIDDEN: Final = "[secret]"
 UNKNOWN: Final = "[known after deployment]"
 
+# What a program may ask of a provider, with the fields that it reads: what they are only AWS knows.
+LOOKUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "aws:ec2/getManagedPrefixList:getManagedPrefixList": ("id",),
+}
+
 # Signatures of Pulumi's wire format (sdk/python/lib/pulumi/runtime/rpc.py).
 _SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
 _SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker of the wire format
@@ -65,8 +70,11 @@ class _Echo(Mocks):
         return identity, cast("Any", args).inputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        message = f"the program calls {args.token}, which has no answer without a cluster or a cloud"
-        raise NotImplementedError(message)
+        if args.token not in LOOKUPS:
+            message = f"the program calls {args.token}, which has no answer without a cluster or a cloud"
+            raise NotImplementedError(message)
+        # As text: Pulumi has no way to say that the answer to a call is unknown.
+        return dict.fromkeys(LOOKUPS[args.token], UNKNOWN), []
 
 
 class LogRecorder(MockEngine):
@@ -124,7 +132,7 @@ class Recorder(MockMonitor):
             return super().RegisterResource(request)  # pyright: ignore[reportUnknownMemberType] - untyped there
 
     def Invoke(self, request: Any) -> Any:  # noqa: ANN401, N802 - as above
-        """Refuse: what a call would return is not in the settings."""
+        """Answer one of LOOKUPS, refuse all others: what they would return is not in the settings."""
         with _event_loop_of_this_thread():
             return super().Invoke(request)  # pyright: ignore[reportUnknownMemberType] - untyped there
 

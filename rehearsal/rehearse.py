@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import yaml
 from rich.console import Console
@@ -16,6 +17,7 @@ from rehearsal.substitutions import Config, Substitution, substitute
 from rehearsal.toolchain import ALL_TOOLS, Toolchain, ensure_tools
 from rehearsal.update import Stack
 from rehearsal.workspace import pulumi_environment, write_project
+from settings import stack_yaml
 from settings.loader import load_stack_file
 from settings.stack import Settings
 
@@ -34,7 +36,8 @@ def plan(stack: str, root: Path) -> Plan:
     """Load a stack and substitute; the result passes the same checks again. Raises SettingsError when the stack's file is refused."""
     path = root / f"Pulumi.{stack}.yaml"
     settings = load_stack_file(path)
-    original: Config = yaml.safe_load(path.read_text())["config"]
+    document = cast("dict[str, Config]", stack_yaml.load(path.read_text(encoding="utf-8")))
+    original = document["config"]
     config, applied = substitute(original, settings, stack)
     return Plan(stack=stack, config=config, settings=_reload(config, stack), substitutions=tuple(applied))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from settings.stack import Settings
+from settings.storage import CreatedBucket, ExistingBucket
 
 Config = dict[str, Any]
 KEY_PREFIX = "vllm-platform:"
@@ -27,14 +28,17 @@ class Substitution:
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """`applies` gives the stack's own value in words, or None when there is nothing to substitute; `swap` gives the section's new value."""
+    """`applies` gives the stack's own value in words, or None when there is nothing to substitute.
+
+    `swap` gives the section's new value, None to leave it out.
+    """
 
     what: str
     applies: Callable[[Settings], str | None]
     rehearsal: str
     not_exercised: str
     section: str = ""
-    swap: Callable[[Settings, str], Config] | None = None
+    swap: Callable[[Settings, str], Config | None] | None = None
 
 
 def _cluster(settings: Settings, name: str) -> Config:
@@ -52,6 +56,32 @@ def _cluster(settings: Settings, name: str) -> Config:
 def _registry(settings: Settings, _: str) -> Config:
     # The same host, so that image references are those of the stack; only the repository in ECR is not created.
     return {"kind": "external", "host": settings.registry.host}
+
+
+def _storage(settings: Settings, _: str) -> Config:
+    """The stack's storage without what AWS makes. The claim stays: it is bound by the real controller, and pods wait for it."""
+    own = settings.storage
+    bucket = own.bucket.model_dump() if own.bucket.kind == "compatible" else {"kind": "off"}
+    shared = own.shared.model_dump()
+    if own.shared.kind == "efs":
+        # The top-level domain is reserved: nobody can have such a server.
+        shared |= {"kind": "nfs", "server": "nfs.invalid", "path": "/models"}
+    return {"bucket": bucket, "shared": shared}
+
+
+def _aws_storage(settings: Settings) -> str | None:
+    bucket, shared = settings.storage.bucket, settings.storage.shared
+    found = (
+        [f"bucket {bucket.name} ({bucket.kind})"]
+        if isinstance(bucket, CreatedBucket | ExistingBucket)
+        else []
+    )
+    found += [f"efs behind {shared.claim}"] if shared.kind == "efs" else []
+    return ", ".join(found) or None
+
+
+def _edge(settings: Settings) -> str | None:
+    return f"cloudfront, {settings.edge.domain}" if settings.edge.kind == "cloudfront" else None
 
 
 def _pools(settings: Settings, kind: str) -> str | None:
@@ -94,6 +124,30 @@ TABLE: tuple[_Row, ...] = (
         applies=lambda s: f"ecr {s.registry.host}" if s.registry.kind == "ecr" else None,
         rehearsal="the same host as plain text; nothing is built, pushed or pulled",
         not_exercised="image build, push, pull, pull rights",
+    ),
+    _Row(
+        what="storage",
+        section="storage",
+        swap=_storage,
+        applies=_aws_storage,
+        rehearsal="no bucket; the shared directory's volume and claim are real objects of kind nfs, bound and never mounted",
+        not_exercised="S3, EFS, their encryption and rights, reading of weights",
+    ),
+    _Row(
+        what="edge",
+        section="edge",
+        swap=lambda _, __: {"kind": "off"},
+        applies=_edge,
+        rehearsal="off",
+        not_exercised="firewall, CloudFront, load balancer, certificates, DNS",
+    ),
+    _Row(
+        what="state",
+        section="state",
+        swap=lambda _, __: None,
+        applies=lambda s: None if s.state is None else s.state.backend,
+        rehearsal="files below .rehearsal/, encrypted with a throwaway passphrase",
+        not_exercised="the shared backend, its locks, the key of the secrets",
     ),
     _Row(
         what="elastic nodes",
@@ -143,7 +197,11 @@ def substitute(config: Mapping[str, Any], settings: Settings, name: str) -> tupl
         if value is None:
             continue
         if row.swap is not None:
-            result[f"{KEY_PREFIX}{row.section}"] = row.swap(settings, name)
+            key, swapped = f"{KEY_PREFIX}{row.section}", row.swap(settings, name)
+            if swapped is None:
+                result.pop(key, None)
+            else:
+                result[key] = swapped
         applied.append(
             Substitution(what=row.what, stack=value, rehearsal=row.rehearsal, not_exercised=row.not_exercised)
         )

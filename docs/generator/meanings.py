@@ -6,6 +6,8 @@ line without a setting.
 
 from typing import Final
 
+from settings.eks import AddonVersions
+
 MEANINGS: Final[dict[str, str]] = {
     "Settings.environment": (
         "How strict the checks are: `prod` wants a digest on every image, of models that are off too."
@@ -16,11 +18,77 @@ MEANINGS: Final[dict[str, str]] = {
     "Settings.pools": "Node pools: at least one; models need one of kind `gpu`.",
     "Settings.models": "Models, each an InferenceService.",
     # cluster
-    "EksCluster.kind": "a cluster that the program creates on Amazon EKS (not in this version: rehearse it)",
+    "EksCluster.kind": "a cluster that the program creates on Amazon EKS, with its network",
     "EksCluster.name": "Name of the cluster.",
     "EksCluster.version": "Kubernetes minor version, in quotes.",
     "EksCluster.region": "Region of the nodes. Weights in S3 are read from it.",
-    "EksCluster.zones": "Zones of that region; EKS needs two.",
+    "EksCluster.zones": "Zones of that region, two or three.",
+    "EksCluster.account": "AWS account, 12 digits in quotes. Credentials of another one are refused.",
+    "EksCluster.endpoint": "From where the cluster's API is reached.",
+    "EksCluster.access": "Who may use the cluster.",
+    "EksCluster.tags": "Tags of every AWS resource, beside `stack`.",
+    "EksCluster.network": "The VPC. Addresses are fixed at creation.",
+    "EksCluster.log_days": "Retention of the control plane's logs, the audit log among them; a value of CloudWatch Logs.",
+    "EksCluster.deletion_protection": "Keep cluster, load balancer and what holds data from being deleted; on in `prod` when left out.",
+    "EksCluster.addon_versions": "Versions of EKS add-ons other than the pinned ones (`settings/data/eks.yaml`).",
+    "EksCluster.node_images": "Releases of node images other than the pinned ones.",
+    "PrivateEndpoint.kind": "from inside the VPC, and from what is joined to it",
+    "PublicEndpoint.kind": "also from the address blocks in `allow`",
+    "PublicEndpoint.allow": "Address blocks, e.g. `203.0.113.0/24`; `0.0.0.0/0` only in `dev`.",
+    "Access.admins": "ARNs of IAM roles or users; whoever runs `pulumi up` is one of them.",
+    "Access.viewers": "ARNs of those who may look.",
+    "Tags.owner": "Who answers for it.",
+    "Tags.cost_center": "Who pays (tag `cost-center`).",
+    "Network.cidr": "Block of the VPC, a private one of /16 to /20.",
+    "Network.service_cidr": "Block of the Services' addresses, outside of the VPC's.",
+    "Network.nat": "The nodes' way out.",
+    "Network.flow_log_days": "Retention of the VPC's flow logs.",
+    "NatPerZone.kind": "a NAT gateway in every zone",
+    "SingleNat.kind": "one for all zones, only in `dev`",
+    **{
+        f"AddonVersions.{name}": f"Version of `{name.replace('_', '-')}`, e.g. `v1.2.3-eksbuild.4`."
+        for name in AddonVersions.model_fields
+    },
+    "NodeImages.al2023": "Date of the Amazon Linux 2023 release, eight digits in quotes.",
+    "NodeImages.bottlerocket": "Version of Bottlerocket.",
+    # storage, edge, state
+    "Settings.storage": "Where weights lie.",
+    "Settings.edge": "How the platform is reached from the internet.",
+    "Settings.state": "Where Pulumi keeps its state, and what encrypts its secrets; must be there outside of `dev`.",
+    "Storage.bucket": "Bucket that models stream weights from.",
+    "Storage.shared": "Directory that replicas share, behind a claim (ReadWriteMany).",
+    "CreatedBucket.kind": "a bucket on Amazon S3 that the program creates",
+    "CreatedBucket.name": "Name of the bucket.",
+    "ExistingBucket.kind": "one on Amazon S3 that is there already",
+    "ExistingBucket.name": "Name of the bucket.",
+    "CompatibleBucket.kind": "one of any other store that speaks S3",
+    "CompatibleBucket.name": "Name of the bucket.",
+    "CompatibleBucket.endpoint": "Address of the store, `https://` only.",
+    "CompatibleBucket.region": "Region that requests are signed for.",
+    "CompatibleBucket.credentials_secret": (
+        "Secret in the models' namespace with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`; it must exist."
+    ),
+    "NoBucket.kind": "none that the program knows of",
+    "EfsShare.kind": "Amazon EFS, created by the program",
+    "EfsShare.claim": "Claim that models name.",
+    "EfsShare.size": "What the claim says; EFS grows by itself.",
+    "NfsShare.kind": "an export of an NFS server that is there already",
+    "NfsShare.claim": "Claim that models name.",
+    "NfsShare.size": "What the claim says.",
+    "NfsShare.server": "Host of the server.",
+    "NfsShare.path": "Path of the export.",
+    "NoShare.kind": "none: claims that models name must be there",
+    "NoEdge.kind": "not at all",
+    "CloudFrontEdge.kind": "by CloudFront behind a web application firewall",
+    "CloudFrontEdge.domain": "Name under which the platform is called.",
+    "CloudFrontEdge.hosted_zone": "Id of the Route 53 zone that holds it.",
+    "CloudFrontEdge.read_timeout_seconds": (
+        "Longest wait for the next byte; a generation that is not streamed and takes longer is answered with 504."
+    ),
+    "CloudFrontEdge.requests_per_5_minutes": "Requests of one address before the firewall blocks it.",
+    "CloudFrontEdge.log_days": "Retention of the firewall's log.",
+    "State.backend": "URL that `pulumi login` was given: `s3://`, `https://`, ...; not `file://` outside of `dev`.",
+    "State.secrets_provider": "What `pulumi stack init` was given, e.g. `awskms://alias/NAME?region=REGION`; on EKS a key of KMS outside of `dev`.",
     "ExistingCluster.kind": "a cluster of any cloud that is there already",
     "ExistingCluster.kubeconfig": "Path of a kubeconfig file. Never its content: that holds credentials.",
     "ExistingCluster.context": "Context in that file.",
@@ -46,6 +114,8 @@ MEANINGS: Final[dict[str, str]] = {
     "CpuPool.zones": "Zones of the pool; all of the cluster's when left out.",
     "CpuPool.provisioner": "Who adds and removes nodes.",
     "CpuPool.capacity": "How the capacity is bought.",
+    "CpuPool.node_image": "Operating system of the nodes.",
+    "GpuPool.node_image": "Operating system of the nodes; Bottlerocket brings its own GPU device plugin.",
     "GpuPool.kind": "nodes with GPUs, tainted `dedicated=gpu:NoSchedule`",
     "GpuPool.name": "Name; also the node label `vllm-platform.io/pool`.",
     "GpuPool.instance_type": "EC2 instance type with facts in `settings/data/instances.yaml`.",

@@ -5,12 +5,14 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, fields, is_dataclass
+from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import pulumi
 import pytest
-from pulumi_kubernetes import Provider
+from pulumi_aws import Provider as AwsProvider
+from pulumi_kubernetes import Provider as KubernetesProvider
 
 import components
 from components.gpu_admission import GpuAdmission, GpuAdmissionArgs
@@ -18,8 +20,9 @@ from components.inference_service import Serving
 from components.model_namespace import ModelNamespace, ModelNamespaceArgs
 from components.model_priorities import ModelPriorities, ModelPrioritiesArgs
 from components.model_service import ModelService, ModelServiceArgs
-from ops.recorder import STACK_TYPE, Recorder, Registration
-from settings import Settings
+from ops.recorder import PROVIDER_PREFIX, STACK_TYPE, Recorder, Registration
+from settings import Settings, load_stack_file
+from tests import contract
 
 pytestmark = pytest.mark.contract
 
@@ -43,6 +46,10 @@ FACTORIES: dict[Component, Callable[[Settings], object]] = {
     ModelPriorities: lambda _: ModelPrioritiesArgs(prefix="llm"),
     ModelService: lambda s: ModelServiceArgs(namespace="llm", priority_class="high", serving=_serving(s)),
 }
+# Those of one area lie in a module of their own, with the components' names in AWS's place of Outputs.
+for _module in pkgutil.iter_modules(contract.__path__):
+    if _module.name.endswith("_factories"):
+        FACTORIES |= importlib.import_module(f"{contract.__name__}.{_module.name}").FACTORIES
 
 
 def _all_components() -> set[Component]:
@@ -59,16 +66,41 @@ def component(request: pytest.FixtureRequest) -> Component:
     return request.param
 
 
-def _declare(component: Component, settings: Settings, name: str = NAME) -> None:
-    provider = Provider("the-provider", kubeconfig="{}")
-    cast("Any", component)(name, FACTORIES[component](settings), pulumi.ResourceOptions(providers=[provider]))
+@pytest.fixture(scope="session")
+def stack(root: Path) -> Settings:
+    """The stack that has everything."""
+    return load_stack_file(root / "Pulumi.prod.yaml")
 
 
-def _parts(recorder: Recorder) -> tuple[Registration, list[Registration], Registration]:
-    """Return the component, its children and the provider."""
-    (provider,) = recorder.of_type("pulumi:providers:kubernetes")
-    (top,) = [r for r in recorder.registrations if not r.custom and r.type != STACK_TYPE]
-    return top, [r for r in recorder.registrations if r.custom and r is not provider], provider
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """A component as it was recorded: itself, the components inside it, all of their resources, the providers."""
+
+    top: Registration
+    inner: list[Registration]
+    resources: list[Registration]
+    providers: dict[str, Registration]
+
+
+def _declare(component: Component, settings: Settings, depends_on: pulumi.Resource | None = None) -> None:
+    providers = [
+        KubernetesProvider("of-kubernetes", kubeconfig="{}"),
+        AwsProvider("of-aws", region="us-east-1"),
+    ]
+    options = pulumi.ResourceOptions(providers=providers, depends_on=depends_on)
+    cast("Any", component)(NAME, FACTORIES[component](settings), options)
+
+
+def _parts(recorder: Recorder) -> Parts:
+    mine = [r for r in recorder.registrations if r.type != STACK_TYPE and r.name.startswith(NAME)]
+    (top,) = [r for r in mine if r.name == NAME]
+    providers = [r for r in recorder.registrations if r.type.startswith(PROVIDER_PREFIX)]
+    return Parts(
+        top=top,
+        inner=[r for r in mine if not r.custom and r is not top],
+        resources=[r for r in mine if r.custom],
+        providers={provider.type.removeprefix(PROVIDER_PREFIX): provider for provider in providers},
+    )
 
 
 def test_every_component_is_in_the_table() -> None:
@@ -76,75 +108,83 @@ def test_every_component_is_in_the_table() -> None:
 
 
 def test_its_type_is_the_project_an_area_and_the_class(
-    component: Component, deploy: Deploy, local: Settings
+    component: Component, deploy: Deploy, stack: Settings
 ) -> None:
-    top, _, _ = _parts(deploy(lambda: _declare(component, local)))
-    assert re.fullmatch(rf"vllm-platform:[a-z]+:{component.__name__}", top.type)
+    parts = _parts(deploy(lambda: _declare(component, stack)))
+    assert re.fullmatch(rf"vllm-platform:[a-z]+:{component.__name__}", parts.top.type)
 
 
-def test_every_child_has_it_as_parent(component: Component, deploy: Deploy, local: Settings) -> None:
-    top, children, _ = _parts(deploy(lambda: _declare(component, local)))
-    assert children
-    assert {child.parent for child in children} == {top.urn}
+def test_everything_that_it_makes_is_below_it(component: Component, deploy: Deploy, stack: Settings) -> None:
+    recorder = deploy(lambda: _declare(component, stack))
+    parts = _parts(recorder)
+    assert parts.resources
+    below = {parts.top.urn, *(inner.urn for inner in parts.inner)}
+    assert [child.urn for child in (*parts.resources, *parts.inner) if child.parent not in below] == []
+    # Nothing goes by another name, where the rules above and below would not see it.
+    known = {parts.top.urn, *below, *(child.urn for child in parts.resources)}
+    others = {r.urn for r in recorder.registrations if r.type != STACK_TYPE} - known
+    assert others == {provider.urn for provider in parts.providers.values()}
 
 
-def test_every_child_uses_the_provider_that_it_was_given(
-    component: Component, deploy: Deploy, local: Settings
+def test_everything_uses_the_provider_that_it_was_given(
+    component: Component, deploy: Deploy, stack: Settings
 ) -> None:
-    _, children, provider = _parts(deploy(lambda: _declare(component, local)))
-    assert {child.provider for child in children} == {provider.urn}
+    parts = _parts(deploy(lambda: _declare(component, stack)))
+    wrong = [
+        child.urn
+        for child in parts.resources
+        if child.provider != parts.providers[child.type.partition(":")[0]].urn
+    ]
+    assert wrong == []
 
 
-def test_its_outputs_are_registered(component: Component, deploy: Deploy, local: Settings) -> None:
-    recorder = deploy(lambda: _declare(component, local))
-    top, _, _ = _parts(recorder)
-    assert recorder.outputs[top.urn]
+def test_its_outputs_are_registered(component: Component, deploy: Deploy, stack: Settings) -> None:
+    recorder = deploy(lambda: _declare(component, stack))
+    parts = _parts(recorder)
+    assert [c.urn for c in (parts.top, *parts.inner) if not recorder.outputs.get(c.urn)] == []
 
 
-def test_logical_names_begin_with_its_own(component: Component, deploy: Deploy, local: Settings) -> None:
-    _, children, _ = _parts(deploy(lambda: _declare(component, local)))
+def test_logical_names_begin_with_its_own(component: Component, deploy: Deploy, stack: Settings) -> None:
+    parts = _parts(deploy(lambda: _declare(component, stack)))
+    children = (*parts.resources, *parts.inner)
     assert [child.name for child in children if not child.name.startswith(f"{NAME}-")] == []
 
 
-def test_every_object_has_an_explicit_name(component: Component, deploy: Deploy, local: Settings) -> None:
-    _, children, _ = _parts(deploy(lambda: _declare(component, local)))
-    assert [child.urn for child in children if not child.inputs["metadata"].get("name")] == []
+def test_every_object_has_an_explicit_name(component: Component, deploy: Deploy, stack: Settings) -> None:
+    parts = _parts(deploy(lambda: _declare(component, stack)))
+    objects = [r for r in parts.resources if r.type.startswith("kubernetes:")]
+    unnamed = [r.urn for r in objects if not (r.inputs.get("metadata") or r.inputs).get("name")]
+    assert unnamed == []
 
 
 def test_the_same_arguments_give_the_same_graph(
-    component: Component, deploy: Deploy, local: Settings
+    component: Component, deploy: Deploy, stack: Settings
 ) -> None:
-    first = deploy(lambda: _declare(component, local)).registrations
-    second = deploy(lambda: _declare(component, local)).registrations
+    first = deploy(lambda: _declare(component, stack)).registrations
+    second = deploy(lambda: _declare(component, stack)).registrations
     assert sorted(first, key=lambda r: r.urn) == sorted(second, key=lambda r: r.urn)
 
 
 def test_options_of_the_caller_stay_with_the_component(
-    component: Component, deploy: Deploy, local: Settings
+    component: Component, deploy: Deploy, stack: Settings
 ) -> None:
     def program() -> None:
-        provider = Provider("the-provider", kubeconfig="{}")
-        first = ModelNamespace(
-            "first", ModelNamespaceArgs(name="first"), pulumi.ResourceOptions(providers=[provider])
-        )
-        cast("Any", component)(
-            NAME,
-            FACTORIES[component](local),
-            pulumi.ResourceOptions(providers=[provider], depends_on=[first]),
-        )
+        provider = KubernetesProvider("the-provider", kubeconfig="{}")
+        options = pulumi.ResourceOptions(providers=[provider])
+        first = ModelNamespace("first", ModelNamespaceArgs(name="first"), options)
+        _declare(component, stack, depends_on=first)
 
-    recorder = deploy(program)
-    children = [r for r in recorder.registrations if r.custom and r.name.startswith(f"{NAME}-")]
-    assert children
-    assert [child.urn for child in children if any("::first" in urn for urn in child.dependencies)] == []
+    parts = _parts(deploy(program))
+    assert parts.resources
+    assert [r.urn for r in parts.resources if any("::first" in urn for urn in r.dependencies)] == []
 
 
-def test_its_arguments_are_frozen_and_by_keyword(component: Component, local: Settings) -> None:
+def test_its_arguments_are_frozen_and_by_keyword(component: Component, stack: Settings) -> None:
     parameters = list(inspect.signature(component).parameters.values())
     assert [parameter.name for parameter in parameters] == ["name", "args", "opts"]
     arguments = inspect.get_annotations(component.__init__, eval_str=True)["args"]
     assert arguments.__name__ == f"{component.__name__}Args"
     assert is_dataclass(arguments)
     with pytest.raises(FrozenInstanceError):
-        setattr(FACTORIES[component](local), fields(arguments)[0].name, "changed")
+        setattr(FACTORIES[component](stack), fields(arguments)[0].name, "changed")
     assert all(field.kw_only for field in fields(arguments))

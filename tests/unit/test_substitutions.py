@@ -8,16 +8,18 @@ import yaml
 from rehearsal.rehearse import plan
 from rehearsal.substitutions import substitute
 from settings import load_stack_file
+from settings.storage import CompatibleBucket
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
-def test_only_cluster_and_registry_are_swapped(stack: str) -> None:
+def test_only_what_a_row_names_is_swapped(stack: str) -> None:
     original = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
     changed = plan(stack, ROOT).config
     differing = {key for key in {*original, *changed} if original.get(key) != changed.get(key)}
-    assert differing == {"vllm-platform:cluster", "vllm-platform:registry"}
+    swapped = {"cluster", "registry", "storage", "edge", "state"}
+    assert differing == {key for key in original if key.removeprefix("vllm-platform:") in swapped}
 
 
 def test_pools_models_and_image_references_are_the_stack_s_own() -> None:
@@ -37,6 +39,25 @@ def test_every_swap_is_told_with_what_is_not_exercised() -> None:
     assert "ecr" in rows["registry"].stack
     assert "a10-spot (spot)" in rows["capacity"].stack
     assert all(row.not_exercised for row in rows.values())
+
+
+def test_of_storage_the_claim_stays_and_all_that_is_aws_goes() -> None:
+    own = load_stack_file(ROOT / "Pulumi.prod.yaml").storage
+    rehearsed = plan("prod", ROOT).settings.storage
+    assert (own.bucket.kind, own.shared.kind) == ("created", "efs")
+    assert (rehearsed.bucket.kind, rehearsed.shared.kind) == ("off", "nfs")
+    assert rehearsed.shared.model_dump()["claim"] == own.shared.model_dump()["claim"]
+
+
+def test_a_store_that_is_not_of_aws_stays_the_stack_s_own() -> None:
+    path = ROOT / "Pulumi.prod.yaml"
+    config = yaml.safe_load(path.read_text())["config"]
+    settings = load_stack_file(path)
+    stored = {"name": "m-1", "endpoint": "https://s3.internal", "credentials_secret": "s3-keys"}
+    bucket = CompatibleBucket.model_validate({"kind": "compatible", **stored})
+    own = settings.model_copy(update={"storage": settings.storage.model_copy(update={"bucket": bucket})})
+    changed, _ = substitute(config, own, "prod")
+    assert changed["vllm-platform:storage"]["bucket"] == bucket.model_dump()
 
 
 def test_a_rehearsal_stack_is_not_swapped_but_still_says_what_is_simulated() -> None:
