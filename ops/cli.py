@@ -49,6 +49,8 @@ def render(
         f"{done.stack}: {done.resources} resources, of them {done.kubernetes} Kubernetes objects, "
         f"{done.helm} Helm releases and {done.aws} of AWS, in {done.out}"
     )
+    chain = done.critical_path
+    typer.echo(f"critical path: {len(chain)} resources, {' -> '.join(chain)}")
 
 
 @app.command()

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import yaml
 
+from ops.critical_path import critical_path
 from ops.program_graph import ProgramGraph, program_graph
 from rehearsal.errors import UserError
 
@@ -36,7 +37,10 @@ class RenderError(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class RenderSummary:
-    """What was written. `files` are relative to `out`; `warnings` are what the program logged."""
+    """What was written. `files` are relative to `out`; `warnings` are what the program logged.
+
+    critical_path: logical names of the longest chain of resources that wait for each other.
+    """
 
     stack: str
     out: Path
@@ -44,6 +48,7 @@ class RenderSummary:
     helm: int
     aws: int
     resources: int
+    critical_path: tuple[str, ...]
     files: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -77,6 +82,7 @@ def write(graph: ProgramGraph, stack: str, out: Path) -> RenderSummary:
         helm=len(releases) // 2,
         aws=len(aws),
         resources=len(graph.resources),
+        critical_path=tuple(node["name"] for node in critical_path(graph.resources)),
         files=tuple(sorted(files)),
         warnings=graph.warnings,
     )
