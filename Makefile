@@ -28,7 +28,7 @@ down: ## stop every rehearsal cluster of this checkout and remove its files
 test: lint test-unit test-rehearsal ## lint, then every test
 
 test-unit: .venv/.dev ## tests that need no tools and no network
-	@$(BIN)/python -m pytest tests --ignore=tests/rehearsal $(addprefix --ignore=,$(COMPILING))
+	@$(BIN)/python -m pytest -n auto --dist worksteal tests --ignore=tests/rehearsal $(addprefix --ignore=,$(COMPILING))
 
 test-rehearsal: .venv/.dev ## tests against a real control plane with simulated nodes
 	@$(VP) tools build
