@@ -2,32 +2,48 @@
 
 import pulumi
 
+from components.state_backend import PulumiRun, StateComparison, compare_state
 from settings import Problem, Settings, SettingsError
 from settings.cluster import EksCluster, RehearsalCluster
 
+NOTHING_TO_COMPARE = StateComparison(problems=(), warnings=())
 
-def refuse_what_can_not_run(settings: Settings, *, stack: str, preview: bool) -> None:
-    """Raise SettingsError for what can not run; a preview only warns of what up alone refuses."""
-    missing = missing_cluster(settings, stack)
-    if missing:
-        raise SettingsError(stack, missing)
-    placeholders = placeholder_images(settings)
-    if placeholders and not preview:
-        raise SettingsError(stack, placeholders)
-    for problem in placeholders:
+
+def refuse_what_can_not_run(
+    settings: Settings, *, stack: str, preview: bool, run: PulumiRun | None = None
+) -> None:
+    """Raise SettingsError for what can not run; a preview only warns of what up alone refuses.
+
+    run: where the engine's own settings are read. None leaves its state unasked.
+    """
+    state = state_elsewhere(settings, stack, run)
+    later = [*placeholder_images(settings), *models_without_server(settings, stack)]
+    refused = [*state.problems, *([] if preview else later)]
+    if refused:
+        raise SettingsError(stack, refused)
+    for warning in state.warnings:
+        pulumi.log.warn(warning)
+    for problem in later:
         pulumi.log.warn(f"`pulumi up` will refuse {problem}")
 
 
-def missing_cluster(settings: Settings, stack: str) -> list[Problem]:
-    """Return why there is no cluster to deploy to, if there is none."""
+def state_elsewhere(settings: Settings, stack: str, run: PulumiRun | None) -> StateComparison:
+    """Compare the run's state with the stack's. A rehearsal keeps its own below .rehearsal/, on purpose."""
+    if run is None or settings.state is None or isinstance(settings.cluster, RehearsalCluster):
+        return NOTHING_TO_COMPARE
+    return compare_state(settings.state, stack, run)
+
+
+def models_without_server(settings: Settings, stack: str) -> list[Problem]:
+    """Return the models that nothing would serve: on a cluster that the program creates there is no KServe yet."""
     if not isinstance(settings.cluster, EksCluster):
         return []
+    reason = "this version does not install KServe on EKS yet: nothing would serve the model"
     fix = (
-        f"`vp render {stack} --out DIR` writes all of its objects, "
-        f"`vp rehearse {stack}` deploys them to a rehearsal cluster; "
-        "to deploy to a cluster that exists, set cluster.kind to existing"
+        "write `enabled: false` until then, or deploy to a cluster that has KServe with cluster.kind existing; "
+        f"`vp rehearse {stack}` shows the models at work"
     )
-    return [Problem("cluster.kind", "eks", "this version does not create the EKS cluster yet", fix)]
+    return [Problem(f"models[{model.name}].enabled", True, reason, fix) for model in settings.enabled_models]  # noqa: FBT003 - the value that stands there
 
 
 def placeholder_images(settings: Settings) -> list[Problem]:

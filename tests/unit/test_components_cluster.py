@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from components.deployability import missing_cluster, placeholder_images, refuse_what_can_not_run
 from components.gpu_admission import policy_spec
 from components.kubernetes_provider import eks_kubeconfig, identifier, kubeconfig, kubernetes_provider
 from components.model_namespace import POD_SECURITY_VERSION, namespace_labels
@@ -17,12 +16,9 @@ from components.model_priorities import PRIORITIES
 from components.node_agents import DAEMONSET_CONTROLLERS, NODE_AGENTS, NodeAgent
 from ops.recorder import Recorder
 from settings import (
-    EXAMPLE_DIGEST,
     EksCluster,
     ExistingCluster,
     RehearsalCluster,
-    Settings,
-    SettingsError,
 )
 from settings.sections import DEFAULT_NAMESPACE, SECTIONS
 
@@ -77,48 +73,6 @@ class TestProvider:
         provider = deploy(lambda: kubernetes_provider(REHEARSAL)).one("pulumi:providers:kubernetes")
         assert json.loads(provider.inputs["deleteUnreachable"]) is False
         assert json.loads(provider.inputs["enableServerSideApply"]) is True
-
-
-class TestDeployability:
-    def _settings(self, local: Settings, **changes: Any) -> Settings:  # noqa: ANN401
-        return local.model_copy(update=changes)
-
-    def _with_example_digest(self, settings: Settings) -> Settings:
-        first, *others = settings.models
-        image = first.image.model_copy(update={"digest": EXAMPLE_DIGEST})
-        return settings.model_copy(update={"models": (first.model_copy(update={"image": image}), *others)})
-
-    def test_a_rehearsal_takes_images_that_nobody_pushed(self, local: Settings) -> None:
-        settings = self._with_example_digest(local)
-        refuse_what_can_not_run(settings, stack="local", preview=False)
-
-    @pytest.mark.parametrize("preview", [True, False])
-    def test_eks_is_refused_with_what_to_do_instead(self, local: Settings, *, preview: bool) -> None:
-        with pytest.raises(SettingsError) as refusal:
-            refuse_what_can_not_run(self._settings(local, cluster=EKS), stack="prod", preview=preview)
-        assert "vp render prod" in str(refusal.value)
-        assert "vp rehearse prod" in str(refusal.value)
-
-    def test_up_refuses_the_example_digest_and_names_the_model(self, local: Settings) -> None:
-        settings = self._with_example_digest(self._settings(local, cluster=EXISTING))
-        with pytest.raises(SettingsError, match=re.escape(f"models[{local.models[0].name}].image.digest")):
-            refuse_what_can_not_run(settings, stack="prod", preview=False)
-
-    def test_a_preview_warns_of_the_example_digest(self, local: Settings, deploy: Deploy) -> None:
-        settings = self._with_example_digest(self._settings(local, cluster=EXISTING))
-        recorder = deploy(lambda: refuse_what_can_not_run(settings, stack="prod", preview=True))
-        (warning,) = recorder.log.warnings
-        assert local.models[0].name in warning
-
-    def test_a_model_that_is_off_needs_no_image(self, local: Settings) -> None:
-        settings = self._with_example_digest(self._settings(local, cluster=EXISTING))
-        first, *others = settings.models
-        off = settings.model_copy(update={"models": (first.model_copy(update={"enabled": False}), *others)})
-        assert placeholder_images(off) == []
-
-    def test_clusters_that_are_there_are_not_missing(self, local: Settings) -> None:
-        for cluster in (EXISTING, REHEARSAL):
-            assert missing_cluster(self._settings(local, cluster=cluster), "stack") == []
 
 
 class TestRules:
