@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from settings.models import Model
+from settings.storage import CompatibleBucket
 from settings.weights import CachedWeights, StreamedWeights
 
 # All scratch lies below /tmp, which the settings refuse as a place of weights: no volume here can hide a
@@ -21,6 +22,9 @@ CACHE_SIZE: Final = "10Gi"
 # NCCL and vLLM's message queue between its processes; 2 GiB is the size in vLLM's Kubernetes manifests,
 # here per GPU.
 SHARED_MEMORY_GIB_PER_GPU: Final = 2
+
+STORE_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+"""Keys of the Secret that a store's credentials lie in, and the variables that they become."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +60,10 @@ def engine_files(model: Model) -> EngineFiles:
     return EngineFiles(volumes=volumes, mounts=mounts)
 
 
-def engine_environment(model: Model, region: str) -> list[dict[str, str]]:
-    """Return the container's variables, in a fixed order.
+def engine_environment(
+    model: Model, region: str, store: CompatibleBucket | None = None
+) -> list[dict[str, Any]]:
+    """Return the container's variables, in a fixed order. `store`: where streamed weights lie, if not on Amazon S3.
 
     HOME and USER are needed: without them user 1001 crashes vLLM at import where the image has no passwd
     line for it.
@@ -78,8 +84,34 @@ def engine_environment(model: Model, region: str) -> list[dict[str, str]]:
         "DO_NOT_TRACK": "1",
     }
     if isinstance(model.weights, StreamedWeights):
-        variables["AWS_REGION"] = region
+        variables["AWS_REGION"] = region if store is None else store.region
+        if store is not None:
+            variables |= _store_address(store)
+            return [*_written(variables), *_store_keys(store)]
+    return _written(variables)
+
+
+def _written(variables: dict[str, str]) -> list[dict[str, Any]]:
     return [{"name": name, "value": value} for name, value in variables.items()]
+
+
+def _store_address(store: CompatibleBucket) -> dict[str, str]:
+    """Return what vLLM's documents set for a store that is not Amazon's (models/extensions/runai_model_streamer)."""
+    return {
+        # Read by the streamer, and by boto3, which lists the files.
+        "AWS_ENDPOINT_URL": store.endpoint,
+        # The bucket in the path: its name before the host would need a DNS name and a certificate for each.
+        "RUNAI_STREAMER_S3_USE_VIRTUAL_ADDRESSING": "0",
+        # Outside of Amazon's network the client would wait for an address that nobody answers.
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _store_keys(store: CompatibleBucket) -> list[dict[str, Any]]:
+    return [
+        {"name": key, "valueFrom": {"secretKeyRef": {"name": store.credentials_secret, "key": key}}}
+        for key in STORE_KEYS
+    ]
 
 
 def _scratch(name: str, size: str) -> dict[str, Any]:
