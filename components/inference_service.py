@@ -18,6 +18,7 @@ from components.quantities import canonical_cpu, canonical_memory
 from settings.models import Amounts, Model
 from settings.pools import GPU_RESOURCE, GpuPool
 from settings.scaling import FixedScaling, RollingRollout
+from settings.storage import CompatibleBucket
 
 API_VERSION: Final = "serving.kserve.io/v1beta1"
 KIND: Final = "InferenceService"
@@ -39,13 +40,14 @@ WAIT_FOR: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """What an InferenceService is made of. `zones` are the pool's; S3 weights are read from `region`."""
+    """What an InferenceService is made of. `zones` are the pool's; S3 weights are read from `region`, or `store`."""
 
     model: Model
     pool: GpuPool
     zones: tuple[str, ...]
     region: str
     image: str
+    store: CompatibleBucket | None = None
 
 
 def annotations(model: Model) -> dict[str, str]:
@@ -126,7 +128,7 @@ def _container(serving: Serving) -> dict[str, Any]:
         "image": serving.image,
         "imagePullPolicy": "IfNotPresent",
         "args": engine_args(model),
-        "env": engine_environment(model, serving.region),
+        "env": engine_environment(model, serving.region, serving.store),
         # The first port is the one that KServe's Service maps port 80 to. The protocol is written out
         # because KServe compares it with the live Service's and would update that for ever.
         "ports": [
