@@ -1,0 +1,142 @@
+"""The bucket that replicas stream weights from: versioned, private, encrypted, TLS only.
+
+Owns: the bucket and everything that is set on it. Does not own: who may read (`ModelAccess`), and the weights.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi_aws.s3 import (
+    Bucket,
+    BucketLifecycleConfiguration,
+    BucketOwnershipControls,
+    BucketPolicy,
+    BucketPublicAccessBlock,
+    BucketServerSideEncryptionConfiguration,
+    BucketVersioning,
+)
+
+from components.aws.policy_document import Statement, policy_document
+
+NONCURRENT_DAYS: Final = 90
+"""How long weights that were deleted or overwritten can be brought back."""
+UPLOAD_DAYS: Final = 7
+"""After that the parts of an upload that never ended are deleted; they are paid for and listed nowhere."""
+OLDEST_TLS: Final = "1.2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelBucketArgs:
+    """`name` is unique in all of AWS. `protect`: no `pulumi destroy` takes the bucket."""
+
+    name: str
+    key_arn: pulumi.Input[str]
+    protect: bool
+
+
+class ModelBucket(pulumi.ComponentResource):
+    """Makes the bucket. `name` and `arn` are known once it is closed to the public."""
+
+    name: pulumi.Output[str]
+    arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ModelBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vllm-platform:storage:ModelBucket", name, {}, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        bucket = Bucket(
+            f"{name}-bucket",
+            bucket=args.name,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        closed = self._close(name, bucket)
+        BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=bucket.bucket,
+            rules=[
+                {
+                    "apply_server_side_encryption_by_default": {
+                        "sse_algorithm": "aws:kms",
+                        "kms_master_key_id": args.key_arn,
+                    },
+                    # One call to KMS for many objects: a start reads some hundred of them on every replica.
+                    "bucket_key_enabled": True,
+                }
+            ],
+            opts=self._child,
+        )
+        self._versions(name, bucket)
+        self.name = pulumi.Output.all(bucket.bucket, closed).apply(lambda known: str(known[0]))
+        self.arn = pulumi.Output.all(bucket.arn, closed).apply(lambda known: str(known[0]))
+        self.register_outputs({"name": self.name, "arn": self.arn})
+
+    def _close(self, name: str, bucket: Bucket) -> pulumi.Output[str]:
+        """Close it, one step after the other: S3 answers two at once with OperationAborted."""
+        block = BucketPublicAccessBlock(
+            f"{name}-private",
+            bucket=bucket.bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self._child,
+        )
+        ownership = BucketOwnershipControls(
+            f"{name}-ownership",
+            bucket=block.bucket,
+            rule={"object_ownership": "BucketOwnerEnforced"},
+            opts=self._child,
+        )
+        policy = BucketPolicy(
+            f"{name}-policy",
+            bucket=ownership.bucket,
+            policy=policy_document(bucket_statements(bucket.arn)),
+            opts=self._child,
+        )
+        return policy.id
+
+    def _versions(self, name: str, bucket: Bucket) -> None:
+        versioning = BucketVersioning(
+            f"{name}-versioning",
+            bucket=bucket.bucket,
+            versioning_configuration={"status": "Enabled"},
+            opts=self._child,
+        )
+        BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=versioning.bucket,
+            rules=[
+                {
+                    "id": "old-versions-and-broken-uploads",
+                    "status": "Enabled",
+                    "filter": {"prefix": ""},
+                    "noncurrent_version_expiration": {"noncurrent_days": NONCURRENT_DAYS},
+                    "expiration": {"expired_object_delete_marker": True},
+                    "abort_incomplete_multipart_upload": {"days_after_initiation": UPLOAD_DAYS},
+                }
+            ],
+            opts=self._child,
+        )
+
+
+def bucket_statements(arn: pulumi.Output[str]) -> list[Statement]:
+    """Return the bucket's policy: nothing without TLS, nor with an old one. It allows nobody anything."""
+    everything = (arn, pulumi.Output.concat(arn, "/*"))
+    return [
+        Statement(
+            sid="OnlyOverTls",
+            effect="Deny",
+            actions=("s3:*",),
+            resources=everything,
+            principals="*",
+            conditions={"Bool": {"aws:SecureTransport": "false"}},
+        ),
+        Statement(
+            sid="NoOldTls",
+            effect="Deny",
+            actions=("s3:*",),
+            resources=everything,
+            principals="*",
+            conditions={"NumericLessThan": {"s3:TlsVersion": OLDEST_TLS}},
+        ),
+    ]
