@@ -34,6 +34,18 @@ def check(
 
 
 @app.command()
+def preflight(
+    stack: Stack,
+    output: Annotated[Literal["text", "json"], typer.Option(help="Form of the result.")] = "text",
+) -> None:
+    """Ask AWS, with your credentials, what a stack needs and lacks: quotas, zones, images, state."""
+    from ops.preflight import preflight as run
+    from rehearsal.project import project_root
+
+    raise typer.Exit(run(stack, project_root(), output))
+
+
+@app.command()
 def render(
     stack: Stack,
     out: Annotated[Path, typer.Option(help="Folder to write to.", show_default=False)],

@@ -1,0 +1,1 @@
+"""What `vp preflight` asks AWS: one capability a file, one function a check."""
