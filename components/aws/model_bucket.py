@@ -90,7 +90,7 @@ class ModelBucket(pulumi.ComponentResource):
         policy = BucketPolicy(
             f"{name}-policy",
             bucket=ownership.bucket,
-            policy=policy_document(bucket_statements(bucket.arn)),
+            policy=policy_document(bucket_statements(bucket.arn, pulumi.Output.concat(bucket.arn, "/*"))),
             opts=self._child,
         )
         return policy.id
@@ -119,9 +119,9 @@ class ModelBucket(pulumi.ComponentResource):
         )
 
 
-def bucket_statements(arn: pulumi.Output[str]) -> list[Statement]:
+def bucket_statements(bucket: pulumi.Input[str], objects: pulumi.Input[str]) -> list[Statement]:
     """Return the bucket's policy: nothing without TLS, nor with an old one. It allows nobody anything."""
-    everything = (arn, pulumi.Output.concat(arn, "/*"))
+    everything = (bucket, objects)
     return [
         Statement(
             sid="OnlyOverTls",
