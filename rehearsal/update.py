@@ -1,7 +1,6 @@
 """Runs the Pulumi engine on a rehearsal stack through the Automation API, shows its progress, and recovers from a run that was killed."""
 
 import contextlib
-import json
 import re
 import threading
 import time
@@ -17,6 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from rehearsal.cluster.orphans import stop_orphans
 from rehearsal.errors import UserError
+from rehearsal.recovery import recover
 
 UNCHANGED = "same"
 # For the engine to finish the operations under way after Ctrl-C; then it is told to end, and at last killed.
@@ -39,7 +39,8 @@ class Stack:
             env_vars=dict(environment),
             pulumi_command=_command(pulumi),
         )
-        self._recover_locks()
+        for line in recover(self._state, name):
+            console.print(line, highlight=False)
         self._stack = auto.create_or_select_stack(stack_name=name, work_dir=str(folder), opts=options)
 
     def up(self) -> dict[str, int]:
@@ -75,20 +76,6 @@ class Stack:
                     ask(engine)
             _, engines = psutil.wait_procs(engines, timeout=INTERRUPT_SECONDS)
         stop_orphans(self._state)
-
-    def _recover_locks(self) -> None:
-        """Remove the lock of a run that is dead; refuse to work beside one that lives."""
-        for lock in self._state.glob(".pulumi/locks/**/*.json"):
-            try:
-                pid = int(json.loads(lock.read_text())["pid"])
-            except (ValueError, KeyError):
-                pid = -1
-            if pid > 0 and psutil.pid_exists(pid) and "pulumi" in psutil.Process(pid).name():
-                message = f"another Pulumi (process {pid}) works on stack {self.name} right now. Wait for it, or stop it, and try again."
-                raise UserError(message)
-            lock.unlink(missing_ok=True)
-            stop_orphans(self._state)
-            self._console.print(f"removed the lock of an earlier run of {self.name} that was killed")
 
     def _recover_pending(self) -> None:
         """Drop operations of unknown end that a killed run left: the provider adopts, by server-side apply, what was really made."""

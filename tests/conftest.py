@@ -1,5 +1,6 @@
 """What tests of several kinds share: the project's stacks, and a way to run a program without an engine."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,16 @@ ROOT = Path(__file__).resolve().parents[1]
 STACKS = tuple(sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")))
 # A program is run under these names; nothing may depend on them.
 PROJECT, STACK = "test-project", "test-stack"
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C again where it is ignored, as it is for whatever a shell script starts in the background.
+
+    What the tests start would inherit that, and tests send Ctrl-C to what they start.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 Deploy = Callable[[Callable[[], object]], Recorder]
 

@@ -1,0 +1,78 @@
+"""What is done about a run of Pulumi that was killed."""
+
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+import psutil
+import pytest
+
+from rehearsal.errors import UserError
+from rehearsal.recovery import recover
+
+STATE: Final = {"version": 3, "latest": "nothing"}
+# Higher than any process id of Linux can be.
+NOBODY = 2**22 + 1
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    file = tmp_path / ".pulumi" / "stacks" / "vllm-platform" / "dev.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(STATE))
+    return file
+
+
+def _lock(state: Path, pid: int) -> Path:
+    lock = state / ".pulumi" / "locks" / "organization" / "vllm-platform" / "dev" / "x.json"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(json.dumps({"pid": pid}))
+    return lock
+
+
+def _pulumi(_: psutil.Process) -> str:
+    return "pulumi"
+
+
+def test_without_a_killed_run_nothing_is_touched(tmp_path: Path, checkpoint: Path) -> None:
+    checkpoint.write_text("")
+    assert recover(tmp_path, "dev") == []
+    assert checkpoint.read_text() == ""
+
+
+def test_the_lock_of_a_dead_process_goes(tmp_path: Path, checkpoint: Path) -> None:
+    lock = _lock(tmp_path, NOBODY)
+    assert recover(tmp_path, "dev") == ["removed the lock of an earlier run of dev that was killed"]
+    assert not lock.exists()
+    assert json.loads(checkpoint.read_text()) == STATE
+
+
+def test_beside_a_run_that_lives_it_refuses(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = _lock(tmp_path, os.getpid())
+    monkeypatch.setattr("psutil.Process.name", _pulumi)
+    with pytest.raises(UserError, match=rf"process {os.getpid()}\) works on stack dev"):
+        recover(tmp_path, "dev")
+    assert lock.exists()
+    assert checkpoint.exists()
+
+
+@pytest.mark.parametrize("left", ["", '{"version": 3, "check'], ids=["empty", "half"])
+def test_a_state_that_was_cut_short_is_replaced_by_the_one_before_it(
+    tmp_path: Path, checkpoint: Path, left: str
+) -> None:
+    _lock(tmp_path, NOBODY)
+    checkpoint.with_name("dev.json.bak").write_text(checkpoint.read_text())
+    checkpoint.write_text(left)
+    assert "going on from the state before it" in recover(tmp_path, "dev")[-1]
+    assert json.loads(checkpoint.read_text()) == STATE
+
+
+def test_without_a_whole_backup_it_goes_on_from_nothing(tmp_path: Path, checkpoint: Path) -> None:
+    _lock(tmp_path, NOBODY)
+    checkpoint.with_name("dev.json.bak").write_text("")
+    checkpoint.write_text("")
+    assert "from an empty state" in recover(tmp_path, "dev")[-1]
+    assert not checkpoint.exists()
