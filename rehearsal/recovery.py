@@ -1,4 +1,4 @@
-"""Puts right what a killed run of Pulumi left in a file backend: its lock, its plugins, a state file cut short."""
+"""The file backend of a rehearsal, and what a killed run of Pulumi leaves in it: its lock and its plugins."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,6 @@ import psutil
 
 from rehearsal.cluster.orphans import stop_orphans
 from rehearsal.errors import UserError
-
-BACKUP_SUFFIX = ".bak"
 
 
 def recover(state: Path, stack: str) -> list[str]:
@@ -20,10 +18,7 @@ def recover(state: Path, stack: str) -> list[str]:
     if not locks:
         return []
     stop_orphans(state)
-    said = [f"removed the lock of an earlier run of {stack} that was killed"]
-    for checkpoint in sorted(state.glob(".pulumi/stacks/**/*.json")):
-        said += _restore(checkpoint)
-    return said
+    return [f"removed the lock of an earlier run of {stack} that was killed"]
 
 
 def _refuse_if_alive(lock: Path, stack: str) -> None:
@@ -34,26 +29,3 @@ def _refuse_if_alive(lock: Path, stack: str) -> None:
     if pid > 0 and psutil.pid_exists(pid) and "pulumi" in psutil.Process(pid).name():
         message = f"another Pulumi (process {pid}) works on stack {stack} right now. Wait for it, or stop it, and try again."
         raise UserError(message)
-
-
-def _restore(checkpoint: Path) -> list[str]:
-    """Replace a state file that was cut short by the one before it, or by none.
-
-    The engine writes the file in place, and keeps what was there before as a backup. What the older state does not know of
-    is taken over in the next run: the provider applies to objects that are there already.
-    """
-    if _whole(checkpoint):
-        return []
-    backup = checkpoint.with_name(checkpoint.name + BACKUP_SUFFIX)
-    if _whole(backup):
-        checkpoint.write_bytes(backup.read_bytes())
-        return [f"{checkpoint.name} was cut short: going on from the state before it"]
-    checkpoint.unlink()
-    return [f"{checkpoint.name} was cut short and has no backup: going on from an empty state"]
-
-
-def _whole(file: Path) -> bool:
-    try:
-        return bool(json.loads(file.read_bytes()))
-    except (OSError, ValueError):
-        return False

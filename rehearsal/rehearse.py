@@ -70,7 +70,14 @@ def start_cluster(
 def open_stack(plan: Plan, layout: ClusterLayout, tools: Toolchain, console: Console) -> Stack:
     """The Pulumi stack of a rehearsal whose cluster runs."""
     folder = write_project(layout, plan.stack, plan.config)
-    return Stack(plan.stack, folder, pulumi_environment(layout, tools), tools.bin("pulumi"), console)
+    return Stack(
+        plan.stack,
+        folder,
+        layout.pulumi_state,
+        environment=pulumi_environment(layout, tools),
+        pulumi=tools.bin("pulumi"),
+        console=console,
+    )
 
 
 def rehearse(stack: str, root: Path, console: Console) -> list[ModelOutcome]:

@@ -28,11 +28,18 @@ class Stack:
     """One rehearsal stack in its project folder."""
 
     def __init__(
-        self, name: str, folder: Path, environment: Mapping[str, str], pulumi: Path, console: Console
+        self,
+        name: str,
+        folder: Path,
+        state: Path,
+        *,
+        environment: Mapping[str, str],
+        pulumi: Path,
+        console: Console,
     ) -> None:
-        """Create the stack in its backend unless it is there. `pulumi` is the binary to run."""
+        """Create the stack in its backend, the folder `state`, unless it is there. `pulumi` is the binary to run."""
         self.name = name
-        self._state = Path(environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+        self._state = state
         self._console = console
         options = auto.LocalWorkspaceOptions(
             work_dir=str(folder),

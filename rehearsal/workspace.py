@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from rehearsal.cluster.layout import ClusterLayout
+from rehearsal.cluster.orphans import backend_url
 from rehearsal.toolchain import Toolchain
 
 # The rehearsal's state holds no secret of anybody: the passphrase only satisfies Pulumi, which will not write a state without one.
@@ -45,7 +46,7 @@ def pulumi_environment(layout: ClusterLayout, tools: Toolchain) -> dict[str, str
     """Variables that point Pulumi at the rehearsal: its own backend, passphrase and tools. Add them to the caller's environment."""
     return {
         **tools.env(),
-        "PULUMI_BACKEND_URL": layout.pulumi_state.as_uri(),
+        "PULUMI_BACKEND_URL": backend_url(layout.pulumi_state),
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         # A misread Output is an error, not a help text inside a manifest.

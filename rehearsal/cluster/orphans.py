@@ -14,9 +14,19 @@ _PLUGINS = ("pulumi-resource-", "pulumi-language-")
 GRACE_SECONDS = 3.0
 
 
+def backend_url(state: Path) -> str:
+    """Address of the Pulumi state in a folder, as every run of the rehearsal gives it.
+
+    `metadata=skip`: beside each file the backend would write another one with its attributes, in place. A run that is killed
+    just then leaves it empty, and no later run can read the state ("failed to load checkpoint: EOF"). The state itself is
+    written beside and moved, so it is always whole.
+    """
+    return f"{state.as_uri()}?metadata=skip"
+
+
 def stop_orphans(state: Path) -> int:
     """End the orphaned plugins of one rehearsal's state folder. Returns how many there were."""
-    found = list(_orphans(state.as_uri()))
+    found = list(_orphans(backend_url(state)))
     for process in found:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()

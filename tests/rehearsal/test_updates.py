@@ -18,6 +18,13 @@ def test_a_second_up_changes_nothing(local: Checkout) -> None:
     assert not [word for word in ("create", "update", "delete", "replace") if word in last]
 
 
+def test_the_state_has_no_file_that_a_killed_run_could_leave_half_written(local: Checkout) -> None:
+    """Pulumi writes the state beside and moves it, and files of attributes in place."""
+    files = [path for path in local.layout("local").pulumi_state.rglob("*") if path.is_file()]
+    assert files
+    assert [path for path in files if path.suffix == ".attrs"] == []
+
+
 def test_changing_memory_shows_exactly_that_in_the_preview(local: Checkout) -> None:
     original = cast("list[dict[str, Any]]", local.section("local", "models"))
     changed = copy.deepcopy(original)
