@@ -5,6 +5,7 @@ cluster, because every object's state names it.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
@@ -13,15 +14,28 @@ from pulumi_kubernetes import Provider
 from settings.cluster import Cluster, EksCluster, ExistingCluster, RehearsalCluster
 
 LOGICAL_NAME: Final = "kubernetes"
-# The address of a cluster that is not created yet; the reserved top-level domain resolves nowhere.
-PENDING_ENDPOINT: Final = "https://pending.invalid"
 
 
-def kubernetes_provider(cluster: Cluster) -> Provider:
-    """Make the provider. What the shell says about Kubernetes is overruled, argument by argument."""
+@dataclass(frozen=True, kw_only=True)
+class EksApi:
+    """The API of a cluster that the program creates. `certificate_authority` is base64 data.
+
+    access: known once whoever runs the program may use the API; before that every object would be refused.
+    """
+
+    endpoint: pulumi.Input[str]
+    certificate_authority: pulumi.Input[str]
+    access: pulumi.Input[str]
+
+
+def kubernetes_provider(cluster: Cluster, api: EksApi | None = None) -> Provider:
+    """Make the provider; `api` is for a cluster of kind eks. What the shell says about Kubernetes is overruled, argument by argument.
+
+    Raises TypeError for a cluster of kind eks without its API.
+    """
     return Provider(
         LOGICAL_NAME,
-        kubeconfig=kubeconfig(cluster),
+        kubeconfig=kubeconfig(cluster, api),
         context=cluster.context if isinstance(cluster, ExistingCluster) else None,
         # Without it a new address in the kubeconfig (a restarted rehearsal, a renewed certificate) would
         # replace the provider and with it every object.
@@ -33,11 +47,12 @@ def kubernetes_provider(cluster: Cluster) -> Provider:
     )
 
 
-def kubeconfig(cluster: Cluster) -> pulumi.Input[str]:
-    """Return a path where the file is somebody else's, and the content where it follows from the settings.
+def kubeconfig(cluster: Cluster, api: EksApi | None = None) -> pulumi.Input[str]:
+    """Return a path where the file is somebody else's, and the content where the program made the cluster.
 
     A path stays out of the state together with the credentials behind it; relative to the project it is
-    also the same on every machine. The provider's process runs in the project's directory.
+    also the same on every machine. The provider's process runs in the project's directory. The content has no credentials.
+    Raises TypeError for a cluster of kind eks without its API.
     """
     match cluster:
         case RehearsalCluster():
@@ -45,7 +60,15 @@ def kubeconfig(cluster: Cluster) -> pulumi.Input[str]:
         case ExistingCluster():
             return cluster.kubeconfig
         case EksCluster():
-            return json.dumps(eks_kubeconfig(cluster, endpoint=PENDING_ENDPOINT), sort_keys=True)
+            if api is None:
+                message = (
+                    f"cluster {cluster.name}: a cluster that the program creates is reached by what EKS answers; "
+                    "give the provider its EksApi"
+                )
+                raise TypeError(message)
+            return pulumi.Output.all(
+                endpoint=api.endpoint, authority=api.certificate_authority, access=api.access
+            ).apply(lambda known: _eks_kubeconfig_text(cluster, known["endpoint"], known["authority"]))
 
 
 def identifier(cluster: Cluster) -> str:
@@ -56,10 +79,17 @@ def identifier(cluster: Cluster) -> str:
         case ExistingCluster():
             return f"existing/{cluster.context}"
         case EksCluster():
-            return f"eks/{cluster.region}/{cluster.name}"
+            # The cluster's ARN, known before there is a cluster.
+            return f"arn:{cluster.partition}:eks:{cluster.region}:{cluster.account}:cluster/{cluster.name}"
 
 
-def eks_kubeconfig(cluster: EksCluster, *, endpoint: str) -> dict[str, Any]:
+def _eks_kubeconfig_text(cluster: EksCluster, endpoint: str, authority: str) -> str:
+    return json.dumps(
+        eks_kubeconfig(cluster, endpoint=endpoint, certificate_authority=authority), sort_keys=True
+    )
+
+
+def eks_kubeconfig(cluster: EksCluster, *, endpoint: str, certificate_authority: str) -> dict[str, Any]:
     """Return a kubeconfig without credentials: `aws eks get-token` fetches them for whoever runs this."""
     arguments = [
         "eks",
@@ -77,10 +107,11 @@ def eks_kubeconfig(cluster: EksCluster, *, endpoint: str) -> dict[str, Any]:
         "args": arguments,
         "interactiveMode": "Never",
     }
+    server = {"server": endpoint, "certificate-authority-data": certificate_authority}
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": cluster.name, "cluster": {"server": endpoint}}],
+        "clusters": [{"name": cluster.name, "cluster": server}],
         "users": [{"name": cluster.name, "user": {"exec": login}}],
         "contexts": [{"name": cluster.name, "context": {"cluster": cluster.name, "user": cluster.name}}],
         "current-context": cluster.name,
