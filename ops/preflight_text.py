@@ -24,7 +24,10 @@ def show(report: dict[str, Any], console: Console) -> None:
     """Print a report."""
     findings = report["findings"]
     where = f"stack {report['stack']}: account {report['account']}, {report['region']}"
-    table = Table(*COLUMNS, title=where, title_justify="left", title_style="bold")
+    table = Table(title=where, title_justify="left", title_style="bold")
+    for column in COLUMNS:
+        # Nothing is cut off: an ARN that does not fit goes on below.
+        table.add_column(column, overflow="fold")
     for one in findings:
         cells = (one["check"], one["subject"], one["found"], one["needed"])
         table.add_row(Text(one["status"], style=STYLES[one["status"]]), *map(Text, cells))

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 import boto3  # pyright: ignore[reportMissingTypeStubs] - it has none, and so for botocore
 from botocore import exceptions  # pyright: ignore[reportMissingTypeStubs]
 from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
+from botocore.parsers import ResponseParserError  # pyright: ignore[reportMissingTypeStubs]
 
 from ops.preflight_checks.calls import Call
 from rehearsal.errors import UserError
@@ -115,7 +116,8 @@ class Aws:
             raise _translated(call, error) from None
         except NO_CREDENTIALS as error:
             raise UserError(f"no AWS credentials that can be used: {error}\nfix: {CREDENTIALS_FIX}") from None
-        except exceptions.BotoCoreError as error:
+        # An answer that is not AWS's, of a proxy for example, is no error of botocore's own family.
+        except (exceptions.BotoCoreError, ResponseParserError) as error:
             raise NoAnswerError(
                 f"no answer to {call.action}: {_short(str(error))}",
                 "look at the network, a proxy and AWS_ENDPOINT_URL, and ask again",
