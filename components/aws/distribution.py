@@ -23,7 +23,8 @@ METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 # Errors that CloudFront keeps for 10 s if nothing is said (CloudFront guide, caching of HTTP status codes).
 KEPT_ERRORS: Final = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
 HSTS_SECONDS: Final = 63_072_000  # two years
-KEEPALIVE_SECONDS: Final = 60  # the longest that CloudFront offers without a raised quota
+# CloudFront takes up to 120; the load balancer closes an idle connection later than that, after an hour.
+KEEPALIVE_SECONDS: Final = 60
 ORIGIN: Final = "load-balancer"
 
 
