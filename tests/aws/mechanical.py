@@ -87,6 +87,7 @@ DIFFERENCES: Final[Mapping[tuple[str, str], Difference]] = {
         why="another name", member=("Groups",)
     ),
     ("AllocateAddressRequest", "vpc"): Difference(why="the older name of `domain`"),
+    ("CreateInternetGatewayRequest", "vpcId"): Difference(why="of AttachInternetGateway"),
     ("CreateVpcRequest", "enableDnsHostnames"): Difference(why="of ModifyVpcAttribute"),
     ("CreateVpcRequest", "enableDnsSupport"): Difference(why="of ModifyVpcAttribute"),
     ("CreateSubnetRequest", "mapPublicIpOnLaunch"): Difference(why="of ModifySubnetAttribute"),
