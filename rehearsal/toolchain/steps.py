@@ -55,10 +55,11 @@ class Steps:
         result = self.work / "result"
         (result / "bin").mkdir(parents=True)
         self.job.state = State.DOWNLOADING
-        source = self._source()
-        self._download(source)
-        self.job.state = State.COMPILING
-        self._compile(source, result / "bin", compilers)
+        if self.job.tool.binaries:
+            source = self._source()
+            self._download(source)
+            self.job.state = State.COMPILING
+            self._compile(source, result / "bin", compilers)
         self._copy_assets(result)
         self._write_manifest(result)
         return result

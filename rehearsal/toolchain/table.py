@@ -46,7 +46,7 @@ class Tool:
 
     :param name: also the folder under `tools/`.
     :param module: the Go module whose version is the tool's version.
-    :param binaries: built by one `go build`.
+    :param binaries: built by one `go build`. None: the tool is its assets, which are only downloaded.
     :param memory_mib: peak of the build with two compilers at once.
     :param seconds: of a build from nothing, alone on two cores.
     :param released_as: the version's usual name, where the module proxy only knows a pseudo-version for it.
@@ -58,9 +58,9 @@ class Tool:
 
     name: str
     module: str
-    binaries: tuple[Binary, ...]
     memory_mib: int
     seconds: int
+    binaries: tuple[Binary, ...] = ()
     released_as: str = ""
     stamps: tuple[str, ...] = ()
     assets: tuple[ModuleFile, ...] = ()
@@ -71,6 +71,7 @@ _KUBERNETES = "k8s.io/kubernetes"
 _COMPONENT_VERSION = "k8s.io/component-base/version"
 _KWOK = "sigs.k8s.io/kwok"
 _KSERVE = "github.com/kserve/kserve"
+_KARPENTER = "github.com/aws/karpenter-provider-aws"
 _PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
 _PULUMI_KUBERNETES = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 _PULUMI_KUBERNETES_MAIN = "cmd/pulumi-resource-kubernetes"
@@ -136,6 +137,14 @@ TOOLS: tuple[Tool, ...] = (
         ),
         memory_mib=1500,
         seconds=136,
+    ),
+    # The kinds of Karpenter's objects, for the API server to check ours by. Its controller has nothing to do here.
+    Tool(
+        name="karpenter",
+        module=_KARPENTER,
+        assets=(ModuleFile(module=_KARPENTER, source="pkg/apis/crds"),),
+        memory_mib=50,
+        seconds=5,
     ),
     Tool(
         name="pulumi",

@@ -109,6 +109,14 @@ def test_scripts_stand_executable_beside_the_real_binary_and_assets_keep_their_p
     assert (toolchain.assets("hello") / "stages" / "fast" / "pod.yaml").read_text() == "kind: Stage\n"
 
 
+def test_a_tool_without_a_program_is_its_files_and_compiles_nothing(project: TinyProject, proxy: str) -> None:
+    asset = ModuleFile(module=MODULE, source="stages")
+    tool = replace(add_tool(project, "package main\n", proxy), binaries=(), assets=(asset,))
+    toolchain = project.build(tool)
+    assert (toolchain.assets("hello") / "stages" / "fast" / "pod.yaml").read_text() == "kind: Stage\n"
+    assert project.builds() == 0
+
+
 def test_a_module_that_is_not_the_pinned_one_is_refused_in_words(project: TinyProject, proxy: str) -> None:
     wrong = proxy.replace("h1:", "h1:AAAA", 1)
     asset = ModuleFile(module=MODULE, source="stages")
