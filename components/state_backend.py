@@ -19,6 +19,7 @@ PLACE_PARAMETERS: Final = ("endpoint", "storage_account", "domain")
 # Of a URL nothing else is shown: parameters can hold credentials.
 SHOWN_PARAMETERS: Final = ("region", "endpoint")
 SERVICE_KEY: Final = "the key of Pulumi Cloud"
+CHANGE_KEY: Final = "`pulumi stack change-secrets-provider '{}'`"
 PASSPHRASE: Final = "passphrase"  # noqa: S105 - the kind of key, not one
 
 
@@ -33,10 +34,11 @@ class PulumiRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A URL and where it is written."""
+    """A URL and where it is written. fix: how to change it there, with `{}` for the URL that should be."""
 
     url: str
     source: str
+    fix: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,8 @@ def compare_state(state: State, stack: str, run: PulumiRun) -> StateComparison:
     if backend is None:
         warnings.append("can not find out where Pulumi keeps this run's state: no login of it is found")
     elif place(backend.url, run) != place(state.backend, run):
-        problems.append(_other_backend(state, backend))
+        reason = f"Pulumi would keep this run's state in {shown(backend.url)}, as {backend.source} says"
+        problems.append(_problem("state.backend", state.backend, reason, backend))
 
     secrets = actual_secrets_provider(stack, run, backend)
     if secrets is None:
@@ -70,7 +73,8 @@ def compare_state(state: State, stack: str, run: PulumiRun) -> StateComparison:
                 f"write both the same way, in {secrets.source} and in state.secrets_provider"
             )
         elif not same:
-            problems.append(_other_key(state, secrets))
+            reason = f"this stack's secrets are encrypted with {shown(secrets.url)}, as {secrets.source} says"
+            problems.append(_problem("state.secrets_provider", state.secrets_provider, reason, secrets))
     return StateComparison(problems=tuple(problems), warnings=tuple(warnings))
 
 
@@ -78,16 +82,26 @@ def actual_backend(run: PulumiRun) -> Found | None:
     """Return the backend that the engine takes, in its own order: variable, project file, login. None for no login."""
     url = run.environment.get("PULUMI_BACKEND_URL")
     if url:
-        return Found(url=url, source="the variable PULUMI_BACKEND_URL")
+        return Found(
+            url=url,
+            source="the variable PULUMI_BACKEND_URL",
+            fix="unset PULUMI_BACKEND_URL, or set it to '{}'",
+        )
     project = _document(run.folder / "Pulumi.yaml")
     backend = project.get("backend")
     url = cast("dict[str, Any]", backend).get("url") if isinstance(backend, dict) else None
     if isinstance(url, str) and url:
-        return Found(url=url, source="backend.url in Pulumi.yaml")
+        return Found(
+            url=url,
+            source="backend.url in Pulumi.yaml",
+            fix="remove `backend` from Pulumi.yaml, or write '{}' there",
+        )
     home = run.environment.get("PULUMI_HOME") or str(run.home / ".pulumi")
     folder = Path(run.environment.get("PULUMI_CREDENTIALS_PATH") or home)
     url = _document(folder / "credentials.json", as_json=True).get("current")
-    return Found(url=url, source="the last `pulumi login`") if isinstance(url, str) and url else None
+    if not isinstance(url, str) or not url:
+        return None
+    return Found(url=url, source="the last `pulumi login`", fix="`pulumi login '{}'`")
 
 
 def actual_secrets_provider(stack: str, run: PulumiRun, backend: Found | None) -> Found | None:
@@ -96,11 +110,11 @@ def actual_secrets_provider(stack: str, run: PulumiRun, backend: Found | None) -
     document = _document(run.folder / name)
     provider = document.get("secretsprovider")
     if isinstance(provider, str) and provider not in {"", "default", PASSPHRASE}:
-        return Found(url=provider, source=f"secretsprovider in {name}")
+        return Found(url=provider, source=f"secretsprovider in {name}", fix=CHANGE_KEY)
     if document.get("encryptionsalt") or provider == PASSPHRASE:
-        return Found(url=PASSPHRASE, source=f"encryptionsalt in {name}")
+        return Found(url=PASSPHRASE, source=f"encryptionsalt in {name}", fix=CHANGE_KEY)
     if backend is not None and backend.url.startswith("https://"):
-        return Found(url=SERVICE_KEY, source=f"{name}, which names none")
+        return Found(url=SERVICE_KEY, source=f"{name}, which names none", fix=CHANGE_KEY)
     return None
 
 
@@ -145,26 +159,8 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{'?' if kept else ''}{kept}"
 
 
-def _other_backend(state: State, found: Found) -> Problem:
-    reason = f"Pulumi would keep this run's state in {shown(found.url)}, as {found.source} says"
-    if found.source.startswith("the variable"):
-        fix = f"unset PULUMI_BACKEND_URL, or set it to '{shown(state.backend)}'"
-    elif "Pulumi.yaml" in found.source:
-        fix = "remove `backend` from Pulumi.yaml, or write the same URL in both"
-    else:
-        fix = f"`pulumi login '{shown(state.backend)}'`"
-    return Problem("state.backend", shown(state.backend), reason, f"{fix}; see docs/state.md")
-
-
-def _other_key(state: State, found: Found) -> Problem:
-    reason = f"this stack's secrets are encrypted with {shown(found.url)}, as {found.source} says"
-    wanted = shown(state.secrets_provider)
-    return Problem(
-        "state.secrets_provider",
-        wanted,
-        reason,
-        f"`pulumi stack change-secrets-provider '{wanted}'`; see docs/state.md",
-    )
+def _problem(path: str, wanted: str, reason: str, found: Found) -> Problem:
+    return Problem(path, wanted, reason, f"{found.fix.format(wanted)}; see docs/state.md")
 
 
 def _kms_key(url: str) -> tuple[str, str]:

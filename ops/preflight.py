@@ -19,7 +19,7 @@ from ops.preflight_checks.table import CHECKS
 from rehearsal.errors import UserError
 from settings.cluster import EksCluster
 from settings.loader import load_stack_file
-from settings.problems import SettingsError
+from settings.problems import Problem, SettingsError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,7 +43,7 @@ def preflight(
         settings = load_stack_file(root / f"Pulumi.{stack}.yaml")
     except SettingsError as error:
         if output == "json":
-            problems = [{"path": one.path, "reason": one.reason, "fix": one.fix} for one in error.problems]
+            problems = [_problem(one) for one in error.problems]
             _write_json(out, {"stack": stack, "ok": False, "problems": problems, "findings": []})
         else:
             show_refused(error, out)
@@ -132,6 +132,11 @@ def _progress() -> Generator[Callable[[str], object]]:
         return
     with console.status("asking AWS") as status:
         yield lambda name: status.update(f"asking AWS: {name}")
+
+
+def _problem(problem: Problem) -> dict[str, str | None]:
+    value = None if problem.value is None else problem.shown_value
+    return {"path": problem.path, "value": value, "reason": problem.reason, "fix": problem.fix}
 
 
 def _write_json(console: "Console", value: object) -> None:
