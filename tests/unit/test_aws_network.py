@@ -17,6 +17,7 @@ from settings import EksCluster, load_stack_file
 from settings.network import Network, SingleNat
 from tests.conftest import ROOT
 from tests.contract.network_factories import KEY
+from tests.dependencies import before
 
 pytestmark = pytest.mark.unit
 
@@ -56,18 +57,6 @@ def _single(cluster: EksCluster, *zones: str) -> EksCluster:
 
 def _named(recorder: Recorder, type_: str) -> dict[str, Registration]:
     return {registration.name: registration for registration in recorder.of_type(type_)}
-
-
-def _before(recorder: Recorder, urn: str) -> set[str]:
-    by_urn = {registration.urn: registration for registration in recorder.registrations}
-    seen: set[str] = set()
-    todo = [urn]
-    while todo:
-        for other in by_urn[todo.pop()].dependencies:
-            if other not in seen:
-                seen.add(other)
-                todo.append(other)
-    return seen
 
 
 class TestSubnets:
@@ -111,10 +100,8 @@ class TestWayOut:
         gateways, routes = _named(recorder, NAT), _named(recorder, ROUTE)
         assert set(gateways) == {f"net-nat-{zone}" for zone in ZONES}
         for zone in ZONES:
-            before = _before(recorder, routes[f"net-nodes-{zone}-out"].urn)
-            assert before & {gateway.urn for gateway in gateways.values()} == {
-                gateways[f"net-nat-{zone}"].urn
-            }
+            found = before(recorder, routes[f"net-nodes-{zone}-out"].urn)
+            assert found & {gateway.urn for gateway in gateways.values()} == {gateways[f"net-nat-{zone}"].urn}
 
     def test_a_single_gateway_serves_all_zones_and_stands_in_the_first_that_is_named(
         self, deploy: Deploy, cluster: EksCluster
@@ -125,7 +112,7 @@ class TestWayOut:
         assert len(recorder.of_type("aws:ec2/eip:Eip")) == 1
         for zone in ("us-east-1a", "us-east-1b"):
             route = _named(recorder, ROUTE)[f"net-nodes-{zone}-out"]
-            assert gateway.urn in _before(recorder, route.urn)
+            assert gateway.urn in before(recorder, route.urn)
 
     def test_a_single_gateway_stays_when_there_is_one_per_zone(
         self, deploy: Deploy, cluster: EksCluster
@@ -142,7 +129,7 @@ class TestWayOut:
             _named(recorder, ASSOCIATION)["net-public-us-east-1a"].urn,
             recorder.one("aws:ec2/internetGateway:InternetGateway").urn,
         }
-        assert needed <= _before(recorder, _named(recorder, NAT)["net-nat-us-east-1a"].urn)
+        assert needed <= before(recorder, _named(recorder, NAT)["net-nat-us-east-1a"].urn)
 
     def test_the_control_plane_s_subnets_have_no_way_out(self, deploy: Deploy, cluster: EksCluster) -> None:
         recorder = _record(deploy, cluster)
@@ -158,10 +145,10 @@ class TestWayOut:
             NetworkInterface("node", subnet_id=network.node_subnets["us-east-1b"])
 
         recorder = _record(deploy, cluster, after)
-        before = _before(recorder, recorder.one("aws:ec2/networkInterface:NetworkInterface").urn)
-        assert _named(recorder, ROUTE)["net-nodes-us-east-1b-out"].urn in before
-        assert _named(recorder, ASSOCIATION)["net-nodes-us-east-1b"].urn in before
-        assert _named(recorder, NAT)["net-nat-us-east-1b"].urn in before
+        found = before(recorder, recorder.one("aws:ec2/networkInterface:NetworkInterface").urn)
+        assert _named(recorder, ROUTE)["net-nodes-us-east-1b-out"].urn in found
+        assert _named(recorder, ASSOCIATION)["net-nodes-us-east-1b"].urn in found
+        assert _named(recorder, NAT)["net-nat-us-east-1b"].urn in found
 
     def test_a_zone_that_comes_changes_nothing_of_the_others(
         self, deploy: Deploy, cluster: EksCluster
@@ -170,8 +157,8 @@ class TestWayOut:
             recorder = _record(deploy, cluster.model_copy(update={"zones": zones}))
             return {each.urn: each.inputs for each in recorder.of_type(SUBNET)}
 
-        before, after = subnets(("us-east-1b", "us-east-1c")), subnets(ZONES)
-        assert {urn: after[urn] for urn in before} == before
+        fewer, more = subnets(("us-east-1b", "us-east-1c")), subnets(ZONES)
+        assert {urn: more[urn] for urn in fewer} == fewer
 
 
 class TestEndpoints:

@@ -10,7 +10,13 @@ import pytest
 import yaml
 
 from components.gpu_admission import policy_spec
-from components.kubernetes_provider import eks_kubeconfig, identifier, kubeconfig, kubernetes_provider
+from components.kubernetes_provider import (
+    EksApi,
+    eks_kubeconfig,
+    identifier,
+    kubeconfig,
+    kubernetes_provider,
+)
 from components.model_namespace import POD_SECURITY_VERSION, namespace_labels
 from components.model_priorities import PRIORITIES
 from components.node_agents import DAEMONSET_CONTROLLERS, NODE_AGENTS, NodeAgent
@@ -20,13 +26,25 @@ from settings import (
     ExistingCluster,
     RehearsalCluster,
 )
+from settings.eks import Access, Tags
+from settings.network import PrivateEndpoint
 from settings.sections import DEFAULT_NAMESPACE, SECTIONS
 
 pytestmark = pytest.mark.unit
 
 Deploy = Callable[[Callable[[], object]], Recorder]
 
-EKS = EksCluster(kind="eks", name="llm-prod", region="us-east-1", zones=("us-east-1a",))
+EKS = EksCluster(
+    kind="eks",
+    name="llm-prod",
+    account="123456789012",
+    region="us-east-1",
+    zones=("us-east-1a", "us-east-1b"),
+    endpoint=PrivateEndpoint(kind="private"),
+    access=Access(admins=("arn:aws:iam::123456789012:role/deployer",)),
+    tags=Tags(owner="platform", cost_center="4711"),
+)
+API = EksApi(endpoint="https://example.invalid", certificate_authority="Q0E=", access="llm-prod")
 EXISTING = ExistingCluster(
     kind="existing",
     kubeconfig="~/.kube/config",
@@ -50,15 +68,33 @@ class TestProvider:
         )
 
     def test_an_eks_kubeconfig_holds_no_credential(self) -> None:
-        user = eks_kubeconfig(EKS, endpoint="https://example.invalid")["users"][0]["user"]
+        config = eks_kubeconfig(EKS, endpoint="https://example.invalid", certificate_authority="Q0E=")
+        user = config["users"][0]["user"]
         assert set(user) == {"exec"}
-        assert user["exec"]["args"][:4] == ["eks", "get-token", "--cluster-name", "llm-prod"]
+        arguments = ["eks", "get-token", "--cluster-name", "llm-prod", "--region", "us-east-1"]
+        assert (user["exec"]["command"], user["exec"]["args"][:6]) == ("aws", arguments)
+
+    def test_an_eks_cluster_is_reached_by_what_eks_answers(self, deploy: Deploy) -> None:
+        provider = deploy(lambda: kubernetes_provider(EKS, API)).one("pulumi:providers:kubernetes")
+        (cluster,) = json.loads(provider.inputs["kubeconfig"])["clusters"]
+        assert cluster["cluster"] == {
+            "server": "https://example.invalid",
+            "certificate-authority-data": "Q0E=",
+        }
+
+    def test_an_eks_cluster_without_its_api_is_refused_in_words(self) -> None:
+        with pytest.raises(TypeError, match=r"cluster llm-prod: .*give the provider its EksApi"):
+            kubernetes_provider(EKS)
+
+    def test_an_eks_cluster_is_known_by_its_arn(self) -> None:
+        assert identifier(EKS) == "arn:aws:eks:us-east-1:123456789012:cluster/llm-prod"
 
     @pytest.mark.parametrize("cluster", [EKS, EXISTING, REHEARSAL], ids=lambda cluster: cluster.kind)
     def test_it_is_replaced_only_with_the_cluster(
         self, deploy: Deploy, cluster: EksCluster | ExistingCluster | RehearsalCluster
     ) -> None:
-        provider = deploy(lambda: kubernetes_provider(cluster)).one("pulumi:providers:kubernetes")
+        api = API if isinstance(cluster, EksCluster) else None
+        provider = deploy(lambda: kubernetes_provider(cluster, api)).one("pulumi:providers:kubernetes")
         assert provider.inputs["clusterIdentifier"] == identifier(cluster)
         moved = cluster.model_copy(update={"zones": ("us-east-1b",)})
         assert identifier(moved) == identifier(cluster)
