@@ -62,10 +62,9 @@ class ControlPlane(pulumi.ComponentResource):
         self.certificate_authority = cluster.certificate_authority.apply(
             lambda authority: str(authority.data)
         )
-        # Part of what EKS answers, in a structure of which the rest is known before: it comes with the endpoint.
-        self.security_group = pulumi.Output.all(config=cluster.vpc_config, endpoint=cluster.endpoint).apply(
-            lambda known: str(known["config"].cluster_security_group_id)
-        )
+        # In a structure of which the rest is known before, as it was asked for: it comes with the endpoint.
+        group = cluster.vpc_config.apply(lambda config: config.cluster_security_group_id)
+        self.security_group = pulumi.Output.all(group, cluster.endpoint).apply(lambda known: str(known[0]))
         self.access = self._access(cluster)
         self.register_outputs(
             {

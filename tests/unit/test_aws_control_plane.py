@@ -1,10 +1,15 @@
 """The control plane of a cluster on EKS, and who may use it."""
 
+import asyncio
+import contextvars
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pulumi
 import pytest
+from pulumi.runtime import set_mocks
+from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
+from pulumi.runtime.stack import wait_for_rpcs
 from pulumi_aws import Provider
 
 from components.aws.control_plane import ControlPlane, ControlPlaneArgs
@@ -13,7 +18,7 @@ from ops.recorder import UNKNOWN, Recorder
 from settings import EksCluster, Settings, load_stack_file
 from settings.eks import Access
 from settings.network import PrivateEndpoint, PublicEndpoint
-from tests.conftest import ROOT
+from tests.conftest import PROJECT, ROOT, STACK
 from tests.contract.network_factories import KEY
 from tests.dependencies import before
 
@@ -127,6 +132,45 @@ class TestCluster:
         assert outputs["cluster_name"] == "llm-prod"
         for name in ("endpoint", "certificate_authority", "security_group"):
             assert outputs.get(name, UNKNOWN) == UNKNOWN
+
+    def test_what_eks_answers_is_handed_on(self, cluster: EksCluster) -> None:
+        assert contextvars.copy_context().run(asyncio.run, _answered(cluster)) == {
+            "cluster_name": "llm-prod",
+            "endpoint": "https://example.invalid",
+            "certificate_authority": "Q0E=",
+            "security_group": "sg-1",
+            "access": "llm-prod",
+        }
+
+
+class _Eks(Mocks):
+    """Answers like EKS that has made a cluster."""
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        asked = cast("Any", args).inputs
+        if args.typ != CLUSTER:
+            return args.name, {**asked, "arn": f"arn:aws:iam::123456789012:role/{args.name}"}
+        return args.name, {
+            **asked,
+            "endpoint": "https://example.invalid",
+            "certificateAuthority": {"data": "Q0E="},
+            "vpcConfig": {**asked["vpcConfig"], "clusterSecurityGroupId": "sg-1", "vpcId": "vpc-1"},
+        }
+
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise NotImplementedError(args.token)
+
+
+async def _answered(cluster: EksCluster) -> dict[str, str | None]:
+    """Return the outputs of a control plane once it is there."""
+    monitor = Recorder(project=PROJECT, stack=STACK)
+    monitor.mocks = _Eks()
+    set_mocks(monitor.mocks, preview=False, monitor=monitor)
+    plane = _plane(cluster)
+    names = ("cluster_name", "endpoint", "certificate_authority", "security_group", "access")
+    found = {name: await cast("pulumi.Output[str]", getattr(plane, name)).future() for name in names}
+    await wait_for_rpcs()
+    return found
 
 
 class TestAccess:
