@@ -16,12 +16,13 @@ from components.placement import placement
 from components.probes import before_stop, probes
 from components.quantities import canonical_cpu, canonical_memory
 from settings.models import Amounts, Model
-from settings.pools import GPU_RESOURCE, GpuPool
+from settings.pools import GPU_RESOURCE, GpuPool, KarpenterProvisioner
 from settings.scaling import FixedScaling, RollingRollout
 from settings.storage import CompatibleBucket
 
 API_VERSION: Final = "serving.kserve.io/v1beta1"
 KIND: Final = "InferenceService"
+DO_NOT_DISRUPT: Final = "karpenter.sh/do-not-disrupt"
 RUN_AS: Final = 1001
 """User and group of the engine, as in the image."""
 
@@ -82,6 +83,7 @@ def spec(serving: Serving, *, service_account: object, priority_class: object) -
     return {
         "predictor": {
             **_replicas(model),
+            **_disruption(serving),
             "deploymentStrategy": _strategy(model),
             "serviceAccountName": service_account,
             "automountServiceAccountToken": False,
@@ -159,6 +161,15 @@ def _replicas(model: Model) -> dict[str, int]:
     if not isinstance(model.autoscaling, FixedScaling):
         return {}
     return {"minReplicas": model.autoscaling.replicas, "maxReplicas": model.autoscaling.replicas}
+
+
+def _disruption(serving: Serving) -> dict[str, Any]:
+    """Keep Karpenter from moving a core model: it knows of nodes that could be saved, not of a generation under way.
+
+    On the predictor, whose annotations KServe puts on the pods (its v0.20.0, components/predictor.go).
+    """
+    elastic = isinstance(serving.pool.provisioner, KarpenterProvisioner)
+    return {"annotations": {DO_NOT_DISRUPT: "true"}} if elastic and serving.model.tier == "core" else {}
 
 
 def _strategy(model: Model) -> dict[str, Any]:
