@@ -16,7 +16,7 @@ from settings.cluster import EksCluster
 
 SERVICE: Final = "vpc-flow-logs.amazonaws.com"
 AGGREGATION_SECONDS: Final = 600
-"""The longer of the two that AWS offers: a tenth of the records of the other, and of their price."""
+"""The longer of the two that AWS offers (the other is 60): fewer records, each of which is paid for."""
 
 
 @dataclass(frozen=True, kw_only=True)
