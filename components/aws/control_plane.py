@@ -17,7 +17,8 @@ from pulumi_aws.cloudwatch import LogGroup
 from pulumi_aws.eks import AccessEntry, AccessPolicyAssociation, Cluster, ClusterVpcConfigArgsDict
 from pulumi_aws.iam import Role, RolePolicyAttachment
 
-from components.aws.policy_document import service_trust
+from components.aws.policy_document import Statement, policy_document
+from components.kubernetes_provider import cluster_arn
 from settings.cluster import EksCluster
 from settings.network import PublicEndpoint
 from settings.pools import GPU_RESOURCE
@@ -104,7 +105,8 @@ class ControlPlane(pulumi.ComponentResource):
             # Network plugin, proxy and DNS come as add-ons, with a version and a configuration.
             bootstrap_self_managed_addons=False,
             # Fills a node's GPUs before it takes the next node: a node of which one GPU is used can neither be given back
-            # nor hold a model that needs all of them. Pods without a GPU are not scored by it, and stay spread.
+            # nor hold a model that needs all of them. Pods without a GPU are not scored by it, and are spread by the
+            # scheduler's other rules (EKS user guide, control-plane-configuration; offered since August 2026).
             kube_scheduler_config={
                 "node_resources_fit": {
                     "scoring_strategy": {
@@ -114,7 +116,7 @@ class ControlPlane(pulumi.ComponentResource):
                 }
             },
             # Costs nothing, and does nothing until somebody shifts traffic away from a zone that fails. Then EKS takes the
-            # zone's pods out of Services and starts no node there.
+            # zone's pods out of Services, and node groups start no node there.
             zonal_shift_config={"enabled": True},
             # The name of the log group is EKS's own, so no data says it: without one EKS makes it, for ever and unencrypted.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[logs]),
@@ -125,7 +127,7 @@ class ControlPlane(pulumi.ComponentResource):
         role = Role(
             f"{self._name}-role",
             name=f"{settings.name}-control-plane",
-            assume_role_policy=service_trust("eks.amazonaws.com"),
+            assume_role_policy=policy_document([trust(settings)]),
             opts=self._child,
         )
         # AWS's own, which changes with what EKS needs. The right to use the key comes from a grant that EKS makes.
@@ -169,6 +171,19 @@ class ControlPlane(pulumi.ComponentResource):
             access_scope={"type": "cluster"},
             opts=self._child,
         )
+
+
+def trust(cluster: EksCluster) -> Statement:
+    """Return the role's trust: EKS may act for this one cluster."""
+    return Statement(
+        sid="ControlPlane",
+        actions=("sts:AssumeRole",),
+        principals={"Service": "eks.amazonaws.com"},
+        conditions={
+            "StringEquals": {"aws:SourceAccount": cluster.account},
+            "ArnLike": {"aws:SourceArn": cluster_arn(cluster)},
+        },
+    )
 
 
 def vpc_config(cluster: EksCluster, subnets: Sequence[pulumi.Input[str]]) -> ClusterVpcConfigArgsDict:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import json
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -97,6 +98,15 @@ class TestCluster:
         rights = recorder.one("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
         assert rights.inputs["policyArn"] == "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
         assert rights.urn in recorder.one(CLUSTER).dependencies
+
+    def test_its_role_is_of_use_to_no_other_cluster(self, deploy: Deploy, cluster: EksCluster) -> None:
+        role = deploy(lambda: _plane(cluster)).one("aws:iam/role:Role").inputs
+        (statement,) = json.loads(role["assumeRolePolicy"])["Statement"]
+        assert statement["Principal"] == {"Service": "eks.amazonaws.com"}
+        assert statement["Condition"] == {
+            "StringEquals": {"aws:SourceAccount": "123456789012"},
+            "ArnLike": {"aws:SourceArn": "arn:aws:eks:us-east-1:123456789012:cluster/llm-prod"},
+        }
 
     def test_secrets_are_encrypted_with_a_key_of_ours(self, deploy: Deploy, cluster: EksCluster) -> None:
         inputs = deploy(lambda: _plane(cluster)).one(CLUSTER).inputs
