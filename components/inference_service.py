@@ -16,7 +16,7 @@ from components.placement import placement
 from components.probes import before_stop, probes
 from components.quantities import canonical_cpu, canonical_memory
 from settings.models import Amounts, Model
-from settings.pools import GPU_RESOURCE, GpuPool, KarpenterProvisioner
+from settings.pools import GPU_RESOURCE, GpuPool
 from settings.scaling import FixedScaling, RollingRollout
 from settings.storage import CompatibleBucket
 
@@ -83,7 +83,7 @@ def spec(serving: Serving, *, service_account: object, priority_class: object) -
     return {
         "predictor": {
             **_replicas(model),
-            **_disruption(serving),
+            **_disruption(model),
             "deploymentStrategy": _strategy(model),
             "serviceAccountName": service_account,
             "automountServiceAccountToken": False,
@@ -163,13 +163,13 @@ def _replicas(model: Model) -> dict[str, int]:
     return {"minReplicas": model.autoscaling.replicas, "maxReplicas": model.autoscaling.replicas}
 
 
-def _disruption(serving: Serving) -> dict[str, Any]:
+def _disruption(model: Model) -> dict[str, Any]:
     """Keep Karpenter from moving a core model: it knows of nodes that could be saved, not of a generation under way.
 
-    On the predictor, whose annotations KServe puts on the pods (its v0.20.0, components/predictor.go).
+    On nodes that are not Karpenter's nobody reads it, and a pool may change its provisioner without a restart of
+    its models. On the predictor, whose annotations KServe puts on the pods (its v0.20.0, components/predictor.go).
     """
-    elastic = isinstance(serving.pool.provisioner, KarpenterProvisioner)
-    return {"annotations": {DO_NOT_DISRUPT: "true"}} if elastic and serving.model.tier == "core" else {}
+    return {"annotations": {DO_NOT_DISRUPT: "true"}} if model.tier == "core" else {}
 
 
 def _strategy(model: Model) -> dict[str, Any]:
