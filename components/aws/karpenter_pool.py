@@ -6,7 +6,8 @@ here, so no `pulumi up` sets one back.
 
 The minimum: a NodePool that follows the pods keeps no node without one. So `min` nodes come from static
 NodePools (`spec.replicas`), one for each zone because a static one does not spread by itself. Static capacity is
-an alpha feature of Karpenter 1.14. The NodePool that follows the pods makes at most the `max - min` others.
+an alpha feature of Karpenter 1.14. The NodePool that follows the pods makes at most the `max - min` others;
+Karpenter counts them with some delay, so that a sudden rush can go beyond for a while (its guide, spec.limits).
 
 A node with a core model is never ended while Karpenter has a choice: its pods carry `karpenter.sh/do-not-disrupt`,
 and without a `terminationGracePeriod` that has no time limit. The price: a new image reaches such a node only

@@ -4,7 +4,10 @@ Owns: the launch template and the node groups. Does not own: the nodes' role, su
 
 A change that EKS can not make to a node group (another instance type, another image) replaces it. Groups have
 a name that begins with the pool's and ends with one that is drawn once, so the new group comes up before the
-old one is drained and goes.
+old one is drained and goes. For that time there are twice the nodes: where capacity is reserved or short, move
+the models to another pool first.
+
+A Capacity Block has nodes from its first day to its last: before and after, the pool has to be of size 0.
 """
 
 from collections.abc import Mapping
