@@ -1,13 +1,16 @@
-"""vllm-platform: settings -> cluster -> rules -> models -> outputs, in one graph.
+"""vllm-platform: settings -> cluster -> rules -> nodes and storage -> models -> edge -> outputs, in one graph.
 
 `pulumi up` and `pulumi preview` run this file; `vp render` runs it under a recorder, by another name.
 """
 
+import os
 import sys
 import warnings
+from pathlib import Path
 
 import pulumi
 
+from components.aws.entry import create_cluster_base, create_cluster_services, create_edge
 from components.deployability import refuse_what_can_not_run
 from components.gpu_admission import GpuAdmission, GpuAdmissionArgs
 from components.inference_service import Serving
@@ -15,8 +18,11 @@ from components.kubernetes_provider import kubernetes_provider
 from components.model_namespace import ModelNamespace, ModelNamespaceArgs
 from components.model_priorities import ModelPriorities, ModelPrioritiesArgs
 from components.model_service import ModelService, ModelServiceArgs
+from components.shared_claim import SharedClaim, SharedClaimArgs
 from components.stack_outputs import export_all
+from components.state_backend import PulumiRun
 from settings import Settings, SettingsError, load_program_settings
+from settings.storage import NoShare
 
 # Tells Pulumi's language host that the user has been told: any other status adds a message of its own.
 ALREADY_SAID = 32
@@ -25,7 +31,8 @@ ALREADY_SAID = 32
 def deploy(settings: Settings) -> None:
     """Declare everything that the settings ask for."""
     # Cluster
-    kubernetes = kubernetes_provider(settings.cluster)
+    base = create_cluster_base(settings, stack=pulumi.get_stack())
+    kubernetes = kubernetes_provider(settings.cluster, base.api if base else None)
     on_cluster = pulumi.ResourceOptions(providers=[kubernetes])
 
     # Rules
@@ -36,8 +43,16 @@ def deploy(settings: Settings) -> None:
         rule = GpuAdmissionArgs(name=f"{settings.namespace}-gpu-nodes", taint=taints[0])
         GpuAdmission("gpu-nodes", rule, on_cluster)
 
+    # Nodes and storage
+    services = create_cluster_services(settings, base, kubernetes)
+    if not isinstance(settings.storage.shared, NoShare):
+        claim = SharedClaimArgs(
+            namespace=namespace.name, share=settings.storage.shared, volume_handle=services.volume_handle
+        )
+        SharedClaim("shared-weights", claim, on_cluster)
+
     # Models
-    services: dict[str, ModelService] = {}
+    models: dict[str, ModelService] = {}
     for model in settings.enabled_models:
         pool = settings.pool_of(model)
         serving = Serving(
@@ -46,13 +61,18 @@ def deploy(settings: Settings) -> None:
             zones=settings.zones_of(pool),
             region=settings.cluster.region,
             image=settings.image_reference(model),
+            store=settings.storage.store,
         )
         priority = priorities.classes[model.tier]
         args = ModelServiceArgs(namespace=namespace.name, priority_class=priority, serving=serving)
-        services[model.name] = ModelService(model.name, args, on_cluster)
+        options = pulumi.ResourceOptions(providers=[kubernetes], depends_on=services.before(model, pool))
+        models[model.name] = ModelService(model.name, args, options)
+
+    # Edge
+    url = create_edge(settings, base, kubernetes, namespace=namespace.name)
 
     # Exports
-    export_all(settings, services)
+    export_all(settings, models, url)
 
 
 def main() -> None:
@@ -60,7 +80,9 @@ def main() -> None:
     try:
         settings = load_program_settings()
         if __name__ == "__main__":
-            refuse_what_can_not_run(settings, stack=pulumi.get_stack(), preview=pulumi.runtime.is_dry_run())
+            run = PulumiRun(environment=os.environ, folder=Path.cwd(), home=Path.home())
+            preview = pulumi.runtime.is_dry_run()
+            refuse_what_can_not_run(settings, stack=pulumi.get_stack(), preview=preview, run=run)
         deploy(settings)
     except SettingsError as error:
         pulumi.log.error(str(error))

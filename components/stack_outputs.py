@@ -7,7 +7,7 @@ import pulumi
 
 from components.engine_args import engine_args
 from components.model_service import ModelService
-from settings import Settings
+from settings import EksCluster, Settings
 
 
 def model_outputs(settings: Settings, services: Mapping[str, ModelService]) -> dict[str, dict[str, Any]]:
@@ -36,7 +36,22 @@ def release_outputs(settings: Settings) -> dict[str, dict[str, Any]]:
     }
 
 
-def export_all(settings: Settings, services: Mapping[str, ModelService]) -> None:
-    """Export both."""
+def cluster_outputs(settings: Settings) -> dict[str, str]:
+    """Return which cluster it is, and on EKS how a shell gets at it; the command stores no credentials."""
+    cluster = settings.cluster
+    found = {"kind": cluster.kind, "region": cluster.region}
+    if isinstance(cluster, EksCluster):
+        found["name"] = cluster.name
+        found["login"] = f"aws eks update-kubeconfig --name {cluster.name} --region {cluster.region}"
+    return found
+
+
+def export_all(
+    settings: Settings, services: Mapping[str, ModelService], url: pulumi.Output[str] | None
+) -> None:
+    """Export all of it. `url` is the platform's address on the internet, if it has one."""
+    pulumi.export("cluster", cluster_outputs(settings))
     pulumi.export("models", model_outputs(settings, services))
     pulumi.export("release", release_outputs(settings))
+    if url is not None:
+        pulumi.export("url", url)

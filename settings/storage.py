@@ -118,3 +118,8 @@ class Storage(Section):
 
     bucket: Bucket = NoBucket(kind="off")
     shared: Share = NoShare(kind="off")
+
+    @property
+    def store(self) -> CompatibleBucket | None:
+        """The store that models are told the address of; Amazon's own they know."""
+        return self.bucket if isinstance(self.bucket, CompatibleBucket) else None

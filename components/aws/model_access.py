@@ -28,13 +28,13 @@ DIGEST_LENGTH: Final = 8
 
 @dataclass(frozen=True, kw_only=True)
 class ModelAccessArgs:
-    """`model` streams its weights. `key_arn`: the key of the bucket, where the program made it."""
+    """`model` streams its weights. `key_alias`: of the bucket's key, where the program made it."""
 
     cluster: EksCluster
     cluster_name: pulumi.Input[str]
     namespace: str
     model: Model
-    key_arn: pulumi.Input[str] | None = None
+    key_alias: str | None = None
 
 
 class ModelAccess(pulumi.ComponentResource):
@@ -49,7 +49,7 @@ class ModelAccess(pulumi.ComponentResource):
             f"{name}-reader",
             WorkloadRoleArgs(
                 role_name=role_name(args.cluster.name, args.model.name),
-                statements=read_statements(args.cluster, args.model, args.key_arn),
+                statements=read_statements(args.cluster, args.model, args.key_alias),
             ),
             opts=child,
         )
@@ -77,7 +77,7 @@ def role_name(cluster: str, model: str) -> str:
     return f"{whole[: ROLE_NAME_MAX - DIGEST_LENGTH - 1]}-{digest}"
 
 
-def read_statements(cluster: EksCluster, model: Model, key: pulumi.Input[str] | None) -> list[Statement]:
+def read_statements(cluster: EksCluster, model: Model, key_alias: str | None) -> list[Statement]:
     """Return the right to list and read the model's directory, and no other. Raises TypeError for a model without one."""
     weights = model.weights
     if not isinstance(weights, StreamedWeights):
@@ -96,14 +96,19 @@ def read_statements(cluster: EksCluster, model: Model, key: pulumi.Input[str] | 
             conditions={"StringLike": {"s3:prefix": [weights.prefix, f"{weights.prefix}/*"]}},
         ),
     ]
-    if key is not None:
+    if key_alias is not None:
         service = f"s3.{cluster.region}.{cluster.dns_suffix}"
         statements.append(
             Statement(
                 sid="DecryptItsWeights",
                 actions=("kms:Decrypt",),
-                resources=(key,),
-                conditions={"StringEquals": {"kms:ViaService": service}},
+                # By its alias, which the settings know: with the key's id, which only AWS knows, nobody could read this
+                # policy before it is in force.
+                resources=(f"arn:{cluster.partition}:kms:{cluster.region}:{cluster.account}:key/*",),
+                conditions={
+                    "StringEquals": {"kms:ViaService": service},
+                    "ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{key_alias}"},
+                },
             )
         )
     return statements

@@ -1,6 +1,7 @@
 """Bucket, shared directory and edge: that they belong to the cluster's kind, and that models find their weights."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from settings.checks.naming import at
 from settings.cluster import EksCluster
@@ -10,6 +11,9 @@ from settings.models import Model
 from settings.problems import Problem
 from settings.storage import CreatedBucket, EfsShare, ExistingBucket, NoBucket, NoShare, Storage
 from settings.weights import CachedWeights, StreamedWeights
+
+# Elastic Load Balancing, CreateLoadBalancer: "must not begin with internal-".
+RESERVED_PREFIX: Final = "internal-"
 
 
 def check(draft: Draft) -> list[Problem]:
@@ -61,6 +65,13 @@ def _edge(draft: Draft) -> Iterable[Problem]:
             "cloudfront",
             f"CloudFront with this firewall is not offered beside {cluster.region}",
             "write `edge: {kind: off}`, or use a region outside of China and GovCloud",
+        )
+    elif cluster.name.startswith(RESERVED_PREFIX):
+        yield Problem(
+            "cluster.name",
+            cluster.name,
+            f"its load balancer would bear this name, and AWS keeps names with {RESERVED_PREFIX!r} for itself",
+            "choose another name for the cluster",
         )
 
 

@@ -44,7 +44,7 @@ FACTORIES: Final[dict[type[pulumi.ComponentResource], Callable[[Settings], Any]]
         cluster_name=_cluster(s).name,
         namespace=s.namespace,
         model=next(model for model in s.models if isinstance(model.weights, StreamedWeights)),
-        key_arn=KEY,
+        key_alias="llm-prod-data",
     ),
     ImageRepositories: lambda s: ImageRepositoriesArgs(
         repositories=[model.image.repository for model in s.models], key_arn=KEY

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
-from components.aws.cluster_base import create_cluster_base
-from components.aws.cluster_services import create_cluster_services, create_edge
+from components.aws.entry import create_cluster_base, create_cluster_services, create_edge
 from components.kubernetes_provider import kubernetes_provider
 from components.placement import placement
 from ops.recorder import Recorder, Registration, record

@@ -28,7 +28,13 @@ NOT_RUN: Final = {
     "make bench": "it takes a quarter of an hour, and a test never asserts on time",
 }
 # Code blocks that are no commands of ours.
-OTHER_LANGUAGES: Final = {"mermaid": "a picture"}
+OTHER_LANGUAGES: Final = {
+    "mermaid": "a picture",
+    "bash": "it reaches AWS: tests/aws/test_state_recipe.py runs it against a server on loopback",
+    "json": "a policy of IAM, checked by the tests of its document",
+    "text": "what a command prints on AWS: tests/unit/test_preflight_document.py compares it",
+    "yaml": "a part of a stack file, checked by the tests of its document",
+}
 _BLOCK: Final = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _PROMPT: Final = "$ "
 

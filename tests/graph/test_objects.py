@@ -17,8 +17,12 @@ pytestmark = pytest.mark.graph
 
 Object = Mapping[str, Any]
 CLUSTER_WIDE = {
+    "EC2NodeClass",
     "Namespace",
+    "NodePool",
+    "PersistentVolume",
     "PriorityClass",
+    "StorageClass",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
 }

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pulumi
 import pytest
@@ -23,6 +23,7 @@ from tests.contract.storage_factories import FACTORIES, KEY
 if TYPE_CHECKING:
     from settings.cluster import EksCluster
 
+ALIAS: Final = "llm-prod-data"
 pytestmark = pytest.mark.unit
 
 Deploy = Callable[[Callable[[], object]], Recorder]
@@ -187,7 +188,7 @@ def _streamed(settings: Settings) -> Model:
 class TestModelAccess:
     def test_a_model_reads_and_lists_its_own_directory(self, settings: Settings) -> None:
         cluster = cast("EksCluster", settings.cluster)
-        read, look, decrypt = (s.to_dict() for s in read_statements(cluster, _streamed(settings), KEY))
+        read, look, decrypt = (s.to_dict() for s in read_statements(cluster, _streamed(settings), ALIAS))
         prefix = "qwen3-235b-a22b-gptq-int4"
         assert (read["Action"], read["Resource"]) == (
             ["s3:GetObject"],
@@ -195,12 +196,16 @@ class TestModelAccess:
         )
         assert look["Resource"] == ["arn:aws:s3:::acme-llm-prod-models"]
         assert look["Condition"] == {"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}}
-        assert (decrypt["Action"], decrypt["Resource"]) == (["kms:Decrypt"], [KEY])
-        assert decrypt["Condition"] == {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+        assert decrypt["Action"] == ["kms:Decrypt"]
+        assert decrypt["Resource"] == ["arn:aws:kms:us-east-1:123456789012:key/*"]
+        assert decrypt["Condition"] == {
+            "StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"},
+            "ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{ALIAS}"},
+        }
 
     def test_another_partition_has_other_names(self, settings: Settings) -> None:
         cluster = cast("EksCluster", settings.cluster).model_copy(update={"region": "cn-north-1"})
-        read, _, decrypt = (s.to_dict() for s in read_statements(cluster, _streamed(settings), KEY))
+        read, _, decrypt = (s.to_dict() for s in read_statements(cluster, _streamed(settings), ALIAS))
         assert read["Resource"][0].startswith("arn:aws-cn:s3:::")
         assert decrypt["Condition"]["StringEquals"]["kms:ViaService"] == "s3.cn-north-1.amazonaws.com.cn"
 

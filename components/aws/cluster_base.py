@@ -1,0 +1,163 @@
+"""The AWS part up to nodes that work: everything before the first Kubernetes object.
+
+A function that wires components, not a component: what it makes is the stack's own, and the Kubernetes
+provider stands between it and what runs on the cluster.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import Provider
+
+from components.aws.control_plane import ControlPlane, ControlPlaneArgs
+from components.aws.eks_addons import NetworkAddons, NetworkAddonsArgs, WorkloadAddons, WorkloadAddonsArgs
+from components.aws.encryption_key import EncryptionKey, EncryptionKeyArgs
+from components.aws.image_repositories import ImageRepositories, ImageRepositoriesArgs
+from components.aws.managed_pool import ManagedPool, ManagedPoolArgs
+from components.aws.network import ClusterNetwork, ClusterNetworkArgs
+from components.aws.node_role import NodeRole, NodeRoleArgs
+from components.aws.provider import aws_provider, stack_tags
+from components.kubernetes_provider import EksApi
+from settings import Settings
+from settings.cluster import EksCluster
+from settings.pools import CpuPool, ManagedProvisioner
+from settings.registry import EcrRegistry
+from settings.storage import EfsShare
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterBase:
+    """What the rest of the program reads. `pools`: the managed ones by name. `ready`: DNS and drivers run."""
+
+    provider: Provider
+    cluster: EksCluster
+    tags: Mapping[str, str]
+    network: ClusterNetwork
+    control_plane: ControlPlane
+    data_key: EncryptionKey
+    pools: Mapping[str, ManagedPool]
+    ready: pulumi.Output[str]
+
+    @property
+    def api(self) -> EksApi:
+        """How the cluster's API is reached."""
+        return EksApi(
+            endpoint=self.control_plane.endpoint,
+            certificate_authority=self.control_plane.certificate_authority,
+            access=self.control_plane.access,
+        )
+
+    def node_subnets(self, zones: tuple[str, ...]) -> dict[str, pulumi.Output[str]]:
+        """Return the nodes' subnets in some zones, by zone."""
+        return {zone: self.network.node_subnets[zone] for zone in zones}
+
+
+def cluster_base(settings: Settings, cluster: EksCluster, *, stack: str) -> ClusterBase:
+    """Create it."""
+    provider = aws_provider(cluster, stack=stack)
+    on_aws = pulumi.ResourceOptions(providers=[provider])
+    tags = stack_tags(cluster, stack=stack)
+
+    cluster_key = EncryptionKey("cluster-key", _cluster_key(cluster), on_aws)
+    data_key = EncryptionKey("data-key", _data_key(cluster), on_aws)
+    network = ClusterNetwork(
+        "network", ClusterNetworkArgs(cluster=cluster, flow_log_key=cluster_key.arn), on_aws
+    )
+    control_plane = ControlPlane(
+        "cluster",
+        ControlPlaneArgs(
+            cluster=cluster,
+            deletion_protection=settings.deletion_protection,
+            subnets=list(network.control_plane_subnets.values()),
+            key_arn=cluster_key.arn,
+        ),
+        on_aws,
+    )
+    # Before the first node: without a network plugin no node becomes ready, and the plugin enforces network
+    # policies only on nodes that came up after it was told to.
+    node_network = NetworkAddons(
+        "node-network", NetworkAddonsArgs(cluster=cluster, cluster_name=control_plane.cluster_name), on_aws
+    )
+    role = NodeRole(
+        "node-role", NodeRoleArgs(role_name=f"{cluster.name}-node", partition=cluster.partition), on_aws
+    )
+    pools: dict[str, ManagedPool] = {}
+    for pool in settings.pools:
+        if isinstance(pool.provisioner, ManagedProvisioner):
+            subnets = {zone: network.node_subnets[zone] for zone in settings.zones_of(pool)}
+            args = ManagedPoolArgs(
+                pool=pool,
+                cluster=cluster,
+                cluster_name=node_network.cluster_name,
+                node_role_arn=role.arn,
+                subnets=subnets,
+                security_group=control_plane.security_group,
+                tags=tags,
+            )
+            pools[pool.name] = ManagedPool(f"pool-{pool.name}", args, on_aws)
+    # After the CPU nodes, which they run on, and not after the GPU nodes: where those can not be bought, DNS works.
+    system = [
+        pools[pool.name].ready for pool in settings.pools if isinstance(pool, CpuPool) and pool.name in pools
+    ]
+    addons = WorkloadAddons(
+        "addons",
+        WorkloadAddonsArgs(
+            cluster=cluster,
+            cluster_name=control_plane.cluster_name,
+            nodes=system,
+            efs=isinstance(settings.storage.shared, EfsShare),
+            tags=tags,
+        ),
+        on_aws,
+    )
+    _repositories(settings, cluster, data_key, on_aws)
+    return ClusterBase(
+        provider=provider,
+        cluster=cluster,
+        tags=tags,
+        network=network,
+        control_plane=control_plane,
+        data_key=data_key,
+        pools=pools,
+        ready=addons.ready,
+    )
+
+
+def data_key_alias(cluster: EksCluster) -> str:
+    """Return the name of the key of weights and images, without `alias/`."""
+    return f"{cluster.name}-data"
+
+
+def _cluster_key(cluster: EksCluster) -> EncryptionKeyArgs:
+    return EncryptionKeyArgs(
+        alias=f"{cluster.name}-cluster",
+        description=f"Secrets of the cluster {cluster.name}, logs of its control plane and of its network",
+        account_root=_account_root(cluster),
+        services=[f"logs.{cluster.region}.{cluster.dns_suffix}"],
+    )
+
+
+def _data_key(cluster: EksCluster) -> EncryptionKeyArgs:
+    return EncryptionKeyArgs(
+        alias=data_key_alias(cluster),
+        description=f"Weights and images of the cluster {cluster.name}",
+        account_root=_account_root(cluster),
+    )
+
+
+def _account_root(cluster: EksCluster) -> str:
+    return f"arn:{cluster.partition}:iam::{cluster.account}:root"
+
+
+def _repositories(
+    settings: Settings, cluster: EksCluster, key: EncryptionKey, on_aws: pulumi.ResourceOptions
+) -> None:
+    """Make the repositories of the stack's own registry. One of another account or region is somebody else's."""
+    registry = settings.registry
+    if not isinstance(registry, EcrRegistry):
+        return
+    if (registry.account, registry.region) != (cluster.account, cluster.region):
+        return
+    names = sorted({model.image.repository for model in settings.models})
+    ImageRepositories("images", ImageRepositoriesArgs(repositories=names, key_arn=key.arn), on_aws)
