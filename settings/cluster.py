@@ -84,8 +84,13 @@ class EksCluster(Section):
 
     @property
     def al2023_release(self) -> str:
-        """Date of the Amazon Linux 2023 image, eight digits."""
+        """AMI release of Amazon Linux 2023: the kubelet's version and a date."""
         return self.node_images.al2023 or self.facts.al2023
+
+    @property
+    def al2023_date(self) -> str:
+        """Date of that release, eight digits."""
+        return self.al2023_release.rpartition("-")[2]
 
     @property
     def bottlerocket_release(self) -> str:

@@ -10,7 +10,7 @@ from settings.base import Section, refusal
 _PRINCIPAL: Final = re.compile(r"arn:aws(-cn|-us-gov)?:iam::\d{12}:(role|user)/[\w+=,.@/-]{1,576}")
 _TAG: Final = re.compile(r"[\w .:/=+@-]{1,256}")
 _ADDON_VERSION: Final = re.compile(r"v\d+\.\d+\.\d+-eksbuild\.\d+")
-_AL2023: Final = re.compile(r"\d{8}")
+_AL2023: Final = re.compile(r"\d+\.\d+\.\d+-\d{8}")
 _BOTTLEROCKET: Final = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -40,7 +40,10 @@ def _addon_version(value: str) -> str:
 
 def _al2023(value: str) -> str:
     if not _AL2023.fullmatch(value):
-        raise refusal("not the date of an AMI release", "write its eight digits in quotes, e.g. '20260911'")
+        raise refusal(
+            "not an AMI release of Amazon Linux 2023",
+            "write the kubelet's version and the date, e.g. '1.36.3-20260911'",
+        )
     return value
 
 

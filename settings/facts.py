@@ -75,12 +75,11 @@ class ModelFacts(Section):
 class EksFacts(Section):
     """What EKS is installed with for one Kubernetes version.
 
-    kubelet: patch version in the node image of `al2023`, whose release is a date of eight digits.
+    al2023: AMI release, e.g. 1.36.3-20260911: the kubelet's version and a date.
     addons: version by the add-on's name on EKS.
     """
 
     standard_support_until: date
-    kubelet: str
     al2023: str
     bottlerocket: str
     addons: dict[str, str]

@@ -7,7 +7,7 @@ from components.aws.karpenter import Karpenter, KarpenterArgs
 from components.aws.karpenter_pool import KarpenterPool, KarpenterPoolArgs
 from components.aws.model_access import ModelAccess, ModelAccessArgs
 from components.aws.model_bucket import ModelBucket, ModelBucketArgs
-from components.aws.node_role import NodeRole, NodeRoleArgs
+from components.aws.node_role import NodeRole, NodeRoleArgs, elastic_role_name
 from components.aws.shared_storage import SharedStorage, SharedStorageArgs
 from settings import Settings
 from settings.pools import GpuPool, KarpenterProvisioner, Pool
@@ -25,7 +25,7 @@ def elastic_pools(
     # Not the role of managed pools: EKS lets those in by itself, and refuses a second entry for one role.
     role = NodeRole(
         "elastic-node-role",
-        NodeRoleArgs(role_name=f"{base.cluster.name}-elastic-node", partition=base.cluster.partition),
+        NodeRoleArgs(role_name=elastic_role_name(base.cluster), partition=base.cluster.partition),
         on_both,
     )
     karpenter = Karpenter(

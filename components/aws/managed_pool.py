@@ -156,4 +156,4 @@ def release_version(pool: Pool, cluster: EksCluster) -> str | None:
     """
     if pool.node_image == "bottlerocket":
         return None
-    return f"{cluster.facts.kubelet}-{cluster.al2023_release}"
+    return cluster.al2023_release

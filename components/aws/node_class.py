@@ -55,7 +55,7 @@ def image_alias(pool: Pool, cluster: EksCluster) -> str:
     """Return the pinned image. Of its variants Karpenter takes the one with NVIDIA's driver for a type with GPUs."""
     if pool.node_image == "bottlerocket":
         return f"bottlerocket@v{cluster.bottlerocket_release}"
-    return f"al2023@v{cluster.al2023_release}"
+    return f"al2023@v{cluster.al2023_date}"
 
 
 def _block_device(device: str, disk: Disk) -> dict[str, Any]:

@@ -49,7 +49,7 @@ MEANINGS: Final[dict[str, str]] = {
         f"AddonVersions.{name}": f"Version of `{name.replace('_', '-')}`, e.g. `v1.2.3-eksbuild.4`."
         for name in AddonVersions.model_fields
     },
-    "NodeImages.al2023": "Date of the Amazon Linux 2023 release, eight digits in quotes.",
+    "NodeImages.al2023": "AMI release of Amazon Linux 2023, e.g. `1.36.3-20260911`.",
     "NodeImages.bottlerocket": "Version of Bottlerocket.",
     # storage, edge, state
     "Settings.storage": "Where weights lie.",

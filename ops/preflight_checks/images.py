@@ -27,7 +27,7 @@ def parameters(cluster: EksCluster, image: NodeImage, *, gpu: bool) -> tuple[str
         release = cluster.bottlerocket_release
         return f"/aws/service/bottlerocket/{variant}/{ARCHITECTURE}/{release}/image_id", None
     variant = "nvidia" if gpu else "standard"
-    name = f"amazon-eks-node-al2023-{ARCHITECTURE}-{variant}-{cluster.version}-v{cluster.al2023_release}"
+    name = f"amazon-eks-node-al2023-{ARCHITECTURE}-{variant}-{cluster.version}-v{cluster.al2023_date}"
     folder = (
         f"/aws/service/eks/optimized-ami/{cluster.version}/amazon-linux-2023/{ARCHITECTURE}/{variant}/{name}"
     )
@@ -48,12 +48,10 @@ def _probe(aws: Aws, cluster: EksCluster, image: NodeImage, *, gpu: bool) -> Pro
                 f"write a release that is in cluster.node_images.{image}",
             )
         version = values.get(version_path or "")
-        wanted = f"{cluster.facts.kubelet}-{release}"
-        if version is not None and version != wanted:
+        if version is not None and version != release:
             return missing(
                 f"{values[path]}, whose AMI release is {version}",
-                f"write a release of kubelet {cluster.facts.kubelet} in cluster.node_images.{image}, "
-                "or correct `kubelet` in settings/data/eks.yaml",
+                f"write {version} in cluster.node_images.{image}",
             )
         return ok(values[path] if version is None else f"{values[path]}, AMI release {version}")
 

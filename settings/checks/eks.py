@@ -43,6 +43,14 @@ def _version(cluster: EksCluster) -> Iterable[Problem]:
     if cluster.version not in eks_versions():
         reason = "no versions of EKS add-ons and node images are pinned for this Kubernetes version"
         yield Problem("cluster.version", cluster.version, reason, f"use one of: {listed(eks_versions())}")
+    own = cluster.node_images.al2023
+    if own is not None and not own.startswith(f"{cluster.version}."):
+        yield Problem(
+            "cluster.node_images.al2023",
+            own,
+            f"an image for another Kubernetes version than the cluster's {cluster.version}",
+            f"write a release that begins with '{cluster.version}.'",
+        )
 
 
 def _zones(cluster: EksCluster) -> Iterable[Problem]:

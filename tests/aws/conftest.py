@@ -1,12 +1,12 @@
 """A server on loopback that takes what AWS takes (moto), and clients that know no other address."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
-import boto3
+import boto3  # pyright: ignore[reportMissingTypeStubs] - has none
 import httpx
 import pytest
-from botocore.config import Config
+from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs] - has none
 from moto.server import ThreadedMotoServer
 
 REGION: Final = "us-east-1"
@@ -41,4 +41,5 @@ def aws_endpoint(_server: ThreadedMotoServer, monkeypatch: pytest.MonkeyPatch) -
 def aws_client(aws_endpoint: str) -> Callable[[str], Any]:
     """Make a client of a service on the server."""
     config = Config(retries={"max_attempts": 0})
-    return lambda service: boto3.client(service, endpoint_url=aws_endpoint, config=config)
+    make = cast("Any", boto3).client
+    return lambda service: make(service, endpoint_url=aws_endpoint, config=config)

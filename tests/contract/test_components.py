@@ -22,7 +22,6 @@ from components.model_priorities import ModelPriorities, ModelPrioritiesArgs
 from components.model_service import ModelService, ModelServiceArgs
 from ops.recorder import PROVIDER_PREFIX, STACK_TYPE, Recorder, Registration
 from settings import Settings, load_stack_file
-from tests import contract
 
 pytestmark = pytest.mark.contract
 
@@ -40,16 +39,23 @@ def _serving(settings: Settings) -> Serving:
     return Serving(model=model, pool=pool, zones=zones, region=settings.cluster.region, image=image)
 
 
-FACTORIES: dict[Component, Callable[[Settings], object]] = {
+_FACTORIES: dict[Component, Callable[[Settings], object]] = {
     GpuAdmission: lambda s: GpuAdmissionArgs(name="rule", taint=s.gpu_pools[0].node_taints[0]),
     ModelNamespace: lambda _: ModelNamespaceArgs(name="llm"),
     ModelPriorities: lambda _: ModelPrioritiesArgs(prefix="llm"),
     ModelService: lambda s: ModelServiceArgs(namespace="llm", priority_class="high", serving=_serving(s)),
 }
-# Those of one area lie in a module of their own, with the components' names in AWS's place of Outputs.
-for _module in pkgutil.iter_modules(contract.__path__):
-    if _module.name.endswith("_factories"):
-        FACTORIES |= importlib.import_module(f"{contract.__name__}.{_module.name}").FACTORIES
+
+
+def _merged() -> dict[Component, Callable[[Settings], object]]:
+    """Add those of one area, which lie in a module of their own, with plain texts in the place of Outputs."""
+    found = dict(_FACTORIES)
+    for file in sorted(Path(__file__).parent.glob("*_factories.py")):
+        found |= importlib.import_module(f"tests.contract.{file.stem}").FACTORIES
+    return found
+
+
+FACTORIES = _merged()
 
 
 def _all_components() -> set[Component]:
@@ -83,10 +89,8 @@ class Parts:
 
 
 def _declare(component: Component, settings: Settings, depends_on: pulumi.Resource | None = None) -> None:
-    providers = [
-        KubernetesProvider("of-kubernetes", kubeconfig="{}"),
-        AwsProvider("of-aws", region="us-east-1"),
-    ]
+    kubernetes = KubernetesProvider("of-kubernetes", kubeconfig="{}")
+    providers: list[pulumi.ProviderResource] = [kubernetes, AwsProvider("of-aws", region="us-east-1")]
     options = pulumi.ResourceOptions(providers=providers, depends_on=depends_on)
     cast("Any", component)(NAME, FACTORIES[component](settings), options)
 

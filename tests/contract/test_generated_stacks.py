@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any, Final, cast
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 
 from components.aws.entry import create_cluster_base, create_cluster_services, create_edge
@@ -24,7 +24,13 @@ pytestmark = pytest.mark.contract
 EFFECTS: Final = {"NO_SCHEDULE": "NoSchedule"}
 NODE_GROUP: Final = "aws:eks/nodeGroup:NodeGroup"
 # Each example declares the whole AWS part, about a second's work.
-few = hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+few = hypothesis_settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    # To make a failing stack smaller takes minutes, and its settings are told as they are.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
 
 
 def _declared(stack: Settings) -> Recorder:

@@ -1,6 +1,10 @@
 """The whole program of a stack, rendered once."""
 
+import fcntl
+import json
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +20,22 @@ Object = Mapping[str, Any]
 
 
 @pytest.fixture(scope="session")
-def _graphs(root: Path) -> Callable[[str], ProgramGraph]:
+def _graphs(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], ProgramGraph]:
+    """Run each stack's program once, for all test processes together: on AWS that takes some ten seconds."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
     @cache
     def run(stack: str) -> ProgramGraph:
-        return program_graph(stack, root)
+        file = shared / f"graph-{stack}.json"
+        with (shared / f"graph-{stack}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not file.exists():
+                file.write_text(json.dumps(asdict(program_graph(stack, root))), encoding="utf-8")
+        read = json.loads(file.read_text(encoding="utf-8"))
+        return ProgramGraph(
+            resources=tuple(read["resources"]), outputs=read["outputs"], warnings=tuple(read["warnings"])
+        )
 
     return run
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -64,13 +64,13 @@ def _before(graph: ProgramGraph, urn: str) -> set[str]:
 
 def _values(value: Any, key: str) -> Iterator[Any]:  # noqa: ANN401 - a JSON value
     """Yield every value under a key, at any depth."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
+    if isinstance(value, dict):
+        for name, inner in cast("dict[str, Any]", value).items():
             if name == key:
                 yield inner
             yield from _values(inner, key)
     elif isinstance(value, list):
-        for inner in value:
+        for inner in cast("list[Any]", value):
             yield from _values(inner, key)
 
 
