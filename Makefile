@@ -11,8 +11,11 @@ VP := $(BIN)/vp
 UPGRADE :=
 # Tests that compile real Go programs: most of a minute, so they are not among the quick ones.
 COMPILING := tests/unit/test_toolchain_build.py
+# Tests of whole stacks on AWS, and of what AWS would be asked. They load the types of the AWS services, which takes each
+# program some seconds, and talk to a server on loopback.
+AWS := tests/aws tests/graph tests/contract tests/docs/test_commands.py
 
-.PHONY: help up down test test-unit test-rehearsal lint bench lock clean
+.PHONY: help up down test test-unit test-aws test-rehearsal lint bench lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -25,10 +28,13 @@ up: .venv/.run ## deploy the stack `local` to a simulated cluster on this machin
 down: ## stop every rehearsal cluster of this checkout and remove its files
 	@if [ -x $(VP) ]; then $(VP) cluster down; else echo "nothing was set up here"; fi
 
-test: lint test-unit test-rehearsal ## lint, then every test
+test: lint test-unit test-aws test-rehearsal ## lint, then every test
 
 test-unit: .venv/.dev ## tests that need no tools and no network
-	@$(BIN)/python -m pytest -n auto --dist worksteal tests --ignore=tests/rehearsal $(addprefix --ignore=,$(COMPILING))
+	@$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/docs $(addprefix --ignore=,$(COMPILING) $(AWS))
+
+test-aws: .venv/.dev ## tests of whole stacks on AWS, without AWS: a recorder, generated stacks, a server on loopback
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(AWS)
 
 test-rehearsal: .venv/.dev ## tests against a real control plane with simulated nodes
 	@$(VP) tools build

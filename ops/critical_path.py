@@ -21,9 +21,14 @@ def critical_path(resources: Iterable[Node]) -> list[Node]:
     waits = {urn: set(_waits_for(urn, nodes, inside)) for urn in nodes}
     longest: dict[str, list[Node]] = {}
     for urn in TopologicalSorter(waits).static_order():
-        before = max((longest[other] for other in sorted(waits[urn])), key=len, default=[])
+        before = _longest(longest[other] for other in sorted(waits[urn]))
         longest[urn] = [*before, nodes[urn]] if nodes[urn]["custom"] else before
-    return max((longest[urn] for urn in sorted(longest)), key=len, default=[])
+    return _longest(longest[urn] for urn in sorted(longest))
+
+
+def _longest(chains: Iterable[list[Node]]) -> list[Node]:
+    none: list[Node] = []
+    return max(chains, key=len, default=none)
 
 
 def _waits_for(urn: str, nodes: Mapping[str, Node], inside: Mapping[str, list[str]]) -> Iterable[str]:

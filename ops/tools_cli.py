@@ -47,7 +47,7 @@ def list_() -> None:
         )
     for tool in TOOLS:
         output = output_of(tool, places, go)
-        programs = ", ".join(binary.name for binary in tool.binaries)
+        programs = ", ".join(binary.name for binary in tool.binaries) or "none: data only"
         if not pulumi.built and tool.name in PULUMI_TOOLS:
             table.add_row(tool.name, output.version, f"not needed: {pulumi.path}", "", "", programs)
         elif output.complete:

@@ -14,7 +14,7 @@ def tools_table(root: Path) -> str:
             f"`{tool.name}`",
             f"`{tool.module}`",
             _version(tool, root),
-            listed(binary.name for binary in tool.binaries),
+            listed(binary.name for binary in tool.binaries) or "none: data only",
             f"{tool.seconds} s",
             f"{tool.memory_mib:,} MiB",
         )

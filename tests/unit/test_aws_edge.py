@@ -1,6 +1,7 @@
 """The way in: one door, TLS on every part of the way, nothing cached, nothing held back, rights for one target group."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -226,7 +227,7 @@ class TestController:
 
     def test_every_value_is_one_that_the_chart_reads(self, values: dict[str, Any], root: Path) -> None:
         chart = root.parent / "shared" / "charts" / LOAD_BALANCER_CONTROLLER.name / "values.yaml"
-        if not chart.is_file():
+        if not chart.is_file() and os.environ.get("VP_REQUIRE_SHARED") != "1":
             pytest.skip(f"the chart's values are not here: {chart}")
         assert _unknown(values, yaml.safe_load(chart.read_text("utf-8"))) == []
 

@@ -223,6 +223,16 @@ class TestRender:
         render("local", root, out)
         assert outside.read_text() == "keep"
 
+    def _changed_local(self, root: Path, folder: Path, key: str, value: object) -> Path:
+        """Make a project whose stack `local` differs in one key of its second model."""
+        folder.mkdir()
+        for name in ("__main__.py", "Pulumi.yaml", "components", "settings", "ops", "rehearsal"):
+            (folder / name).symlink_to(root / name)
+        stack = yaml.safe_load((root / "Pulumi.local.yaml").read_text())
+        stack["config"]["vllm-platform:models"][1][key] = value
+        (folder / "Pulumi.local.yaml").write_text(yaml.safe_dump(stack))
+        return folder
+
     def test_a_new_render_replaces_the_old_and_keeps_files_that_were_added(
         self, root: Path, tmp_path: Path
     ) -> None:
@@ -231,7 +241,7 @@ class TestRender:
         (out / "notes.txt").write_text("mine")
         gone = out / "kubernetes" / "inferenceservice-llm-prod-qwen3-235b-a22b.yaml"
         assert gone.is_file()
-        summary = render("dev", root, out)
+        summary = render("local", self._changed_local(root, tmp_path / "project", "enabled", False), out)  # noqa: FBT003 - the setting's value
         assert not gone.exists()
         assert (out / "notes.txt").read_text() == "mine"
         written = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
@@ -244,13 +254,7 @@ class TestRender:
     def test_refused_settings_are_one_message_and_nothing_is_written(
         self, root: Path, tmp_path: Path
     ) -> None:
-        project = tmp_path / "project"
-        project.mkdir()
-        for name in ("__main__.py", "Pulumi.yaml", "components", "settings", "ops", "rehearsal"):
-            (project / name).symlink_to(root / name)
-        stack = yaml.safe_load((root / "Pulumi.local.yaml").read_text())
-        stack["config"]["vllm-platform:models"][0]["tier"] = "ludicrous"
-        (project / "Pulumi.local.yaml").write_text(yaml.safe_dump(stack))
+        project = self._changed_local(root, tmp_path / "project", "tier", "ludicrous")
         with pytest.raises(ProgramError) as refusal:
             render("local", project, tmp_path / "out")
         assert str(refusal.value).startswith("stack local: 1 problem in its settings")
