@@ -17,6 +17,7 @@ from pulumi_aws.cloudwatch import LogGroup
 from pulumi_aws.eks import AccessEntry, AccessPolicyAssociation, Cluster, ClusterVpcConfigArgsDict
 from pulumi_aws.iam import Role, RolePolicyAttachment
 
+from components.aws.known_after import known_after
 from components.aws.policy_document import Statement, policy_document
 from components.kubernetes_provider import cluster_arn
 from settings.cluster import EksCluster
@@ -64,8 +65,8 @@ class ControlPlane(pulumi.ComponentResource):
             lambda authority: str(authority.data)
         )
         # In a structure of which the rest is known before, as it was asked for: it comes with the endpoint.
-        group = cluster.vpc_config.apply(lambda config: config.cluster_security_group_id)
-        self.security_group = pulumi.Output.all(group, cluster.endpoint).apply(lambda known: str(known[0]))
+        group = cluster.vpc_config.apply(lambda config: config.cluster_security_group_id or "")
+        self.security_group = known_after(group, cluster.endpoint)
         self.access = self._access(cluster)
         self.register_outputs(
             {
@@ -137,7 +138,7 @@ class ControlPlane(pulumi.ComponentResource):
             policy_arn=f"arn:{settings.partition}:iam::aws:policy/AmazonEKSClusterPolicy",
             opts=self._child,
         )
-        return pulumi.Output.all(role.arn, rights.id).apply(lambda known: str(known[0]))
+        return known_after(role.arn, rights.id)
 
     def _access(self, cluster: Cluster) -> pulumi.Output[str]:
         """Let the principals in. A principal has one entry, and a policy for each of its roles."""
@@ -149,7 +150,7 @@ class ControlPlane(pulumi.ComponentResource):
         ]
         for arn in dict.fromkeys(access.viewers):
             self._associate(entries[arn], VIEW_POLICY, "viewer")
-        return pulumi.Output.all(cluster.name, *ready).apply(lambda known: str(known[0]))
+        return known_after(cluster.name, *ready)
 
     def _entry(self, cluster: Cluster, arn: str) -> tuple[str, AccessEntry]:
         label = principal_label(arn)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import pulumi
 from pulumi_aws.eks import Addon, AddonPodIdentityAssociationArgsDict
 
+from components.aws.known_after import known_after
 from components.aws.workload_role import WorkloadRole, WorkloadRoleArgs
 from settings.cluster import EksCluster
 
@@ -60,7 +61,7 @@ class NetworkAddons(pulumi.ComponentResource):
             "vpc-cni", agent.cluster_name, role=CNI_ROLE, configuration=network_configuration()
         )
         proxy = install.addon("kube-proxy", args.cluster_name)
-        self.cluster_name = _once(plugin.cluster_name, proxy.cluster_name)
+        self.cluster_name = known_after(plugin.cluster_name, proxy.cluster_name)
         self.register_outputs({"cluster_name": self.cluster_name})
 
 
@@ -86,7 +87,7 @@ class WorkloadAddons(pulumi.ComponentResource):
         super().__init__("vllm-platform:cluster:WorkloadAddons", name, {}, opts)
         install = _Installer(name, args.cluster, self)
         # EKS calls an add-on active when its pods run: without a node its creation fails after 20 minutes.
-        populated = pulumi.Output.all(args.cluster_name, *args.nodes).apply(lambda known: str(known[0]))
+        populated = known_after(args.cluster_name, *args.nodes)
         addons = [
             install.addon("coredns", populated),
             install.addon(
@@ -97,7 +98,7 @@ class WorkloadAddons(pulumi.ComponentResource):
         if args.efs:
             # No configuration: its agent tolerates everything by default, and EKS refuses keys that it does not know.
             addons.append(install.addon("aws-efs-csi-driver", populated, role=EFS_ROLE))
-        self.ready = _once(*(addon.cluster_name for addon in addons))
+        self.ready = known_after(*(addon.cluster_name for addon in addons))
         self.register_outputs({"ready": self.ready})
 
 
@@ -173,8 +174,3 @@ def monitoring_configuration() -> dict[str, Any]:
 def _json(configuration: Mapping[str, Any]) -> str:
     """Write it in one order: EKS gives back the text as it got it, and any other text is a difference."""
     return json.dumps(configuration, sort_keys=True)
-
-
-def _once(*outputs: pulumi.Output[str]) -> pulumi.Output[str]:
-    """Return the first one, known only once all are."""
-    return pulumi.Output.all(*outputs).apply(lambda known: str(known[0]))

@@ -11,6 +11,7 @@ from pulumi_aws.cloudwatch import LogGroup
 from pulumi_aws.ec2 import FlowLog
 from pulumi_aws.iam import Role, RolePolicy
 
+from components.aws.known_after import known_after
 from components.aws.policy_document import Statement, policy_document
 from settings.cluster import EksCluster
 
@@ -62,7 +63,7 @@ class FlowLogs(pulumi.ComponentResource):
             log_destination_type="cloud-watch-logs",
             log_destination=group.arn,
             # Known with its rights: a flow log that may not write shows an error nobody looks at.
-            iam_role_arn=pulumi.Output.all(role.arn, policy.id).apply(lambda known: str(known[0])),
+            iam_role_arn=known_after(role.arn, policy.id),
             max_aggregation_interval=AGGREGATION_SECONDS,
             tags={"Name": cluster.name},
             opts=child,

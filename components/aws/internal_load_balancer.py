@@ -15,6 +15,8 @@ from pulumi_aws.ec2 import SecurityGroup
 from pulumi_aws.lb import Listener, LoadBalancer, TargetGroup
 from pulumi_aws.vpc import SecurityGroupEgressRule, SecurityGroupIngressRule
 
+from components.aws.known_after import known_after
+
 GATEWAY_SERVICE: Final = "api-gateway"
 GATEWAY_PORT: Final = 8080
 """Of the gateway's Service and of its pods: the load balancer goes to the pods themselves."""
@@ -77,7 +79,7 @@ class InternalLoadBalancer(pulumi.ComponentResource):
             default_actions=[{"type": "forward", "target_group_arn": targets.arn}],
             opts=self._child,
         )
-        self.arn = pulumi.Output.all(listener.load_balancer_arn, *ways).apply(lambda known: str(known[0]))
+        self.arn = known_after(listener.load_balancer_arn, *ways)
         self.dns_name = balancer.dns_name
         self.target_group_arn = targets.arn
         self.register_outputs({"arn": self.arn, "target_group_arn": self.target_group_arn})

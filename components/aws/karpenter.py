@@ -16,6 +16,7 @@ from pulumi_kubernetes.helm.v3 import Release
 
 from components.aws.karpenter_interruption import Interruptions, InterruptionsArgs, queue_arn
 from components.aws.karpenter_policy import controller_statements
+from components.aws.known_after import known_after
 from components.aws.node_role import elastic_role_name
 from components.aws.workload_role import WorkloadRole, WorkloadRoleArgs
 from components.charts import KARPENTER, KARPENTER_CRD
@@ -97,9 +98,7 @@ class Karpenter(pulumi.ComponentResource):
             # The controller ends when the kinds that it watches are not there.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[definitions]),
         )
-        self.ready = pulumi.Output.all(release.status.name, entry.access_entry_arn).apply(
-            lambda known: str(known[0])
-        )
+        self.ready = known_after(release.status.name, entry.access_entry_arn)
         self.register_outputs({"ready": self.ready})
 
 

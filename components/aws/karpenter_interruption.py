@@ -12,6 +12,7 @@ import pulumi
 from pulumi_aws.cloudwatch import EventRule, EventTarget
 from pulumi_aws.sqs import Queue, QueuePolicy
 
+from components.aws.known_after import known_after
 from components.aws.policy_document import Statement, policy_document
 from settings.cluster import EksCluster
 
@@ -82,7 +83,7 @@ class Interruptions(pulumi.ComponentResource):
                 f"{name}-{kind}-target", rule=rule.name, target_id="karpenter", arn=queue.arn, opts=child
             )
             filled.append(target.id)
-        self.queue = pulumi.Output.all(queue.name, *filled).apply(lambda known: str(known[0]))
+        self.queue = known_after(queue.name, *filled)
         self.register_outputs({"queue": self.queue})
 
 

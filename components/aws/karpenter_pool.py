@@ -24,6 +24,7 @@ from pulumi_aws.ec2 import PlacementGroup
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components.aws.known_after import known_after
 from components.aws.node_class import node_class_spec
 from components.aws.node_hardware import dealt_out, in_cluster_group
 from settings.cluster import EksCluster
@@ -109,7 +110,7 @@ class KarpenterPool(pulumi.ComponentResource):
             opts = pulumi.ResourceOptions(parent=self)
             group = PlacementGroup(f"{name}-placement", name=unique, strategy="cluster", opts=opts).name
         # The kinds are there with the controller. The role is told through it: names stay known in a preview.
-        role = pulumi.Output.all(args.node_role_name, args.ready).apply(lambda known: str(known[0]))
+        role = known_after(args.node_role_name, args.ready)
         return CustomResource(
             f"{name}-class",
             api_version=f"{CLASS_GROUP}/v1",

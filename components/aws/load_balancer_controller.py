@@ -15,6 +15,7 @@ import pulumi
 from pulumi_aws.eks import PodIdentityAssociation
 from pulumi_kubernetes.helm.v3 import Release
 
+from components.aws.known_after import known_after
 from components.aws.policy_document import Statement
 from components.aws.workload_role import WorkloadRole, WorkloadRoleArgs
 from components.charts import LOAD_BALANCER_CONTROLLER as CHART
@@ -64,9 +65,7 @@ class LoadBalancerController(pulumi.ComponentResource):
             opts=child,
         )
         # Pods that start before the association get no credentials, and none later.
-        runnable = pulumi.Output.all(args.ready, association.association_id).apply(
-            lambda known: str(known[0])
-        )
+        runnable = known_after(args.ready, association.association_id)
         self.release = Release(
             f"{name}-release",
             name=NAME,

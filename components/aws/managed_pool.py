@@ -17,6 +17,7 @@ from typing import Final
 import pulumi
 from pulumi_aws.eks import NodeGroup, NodeGroupScalingConfigArgs
 
+from components.aws.known_after import known_after
 from components.aws.launch_template import PoolTemplate, PoolTemplateArgs
 from components.aws.node_hardware import dealt_out
 from settings.cluster import EksCluster
@@ -82,9 +83,7 @@ class ManagedPool(pulumi.ComponentResource):
         )
         plans = group_plans(args.pool, tuple(args.subnets))
         groups = [self._group(f"{name}-{plan.label or 'nodes'}", plan, template) for plan in plans]
-        self.ready = pulumi.Output.all(args.cluster_name, *(group.id for group in groups)).apply(
-            lambda known: str(known[0])
-        )
+        self.ready = known_after(args.cluster_name, *(group.id for group in groups))
         self.register_outputs({"ready": self.ready})
 
     def _group(self, name: str, plan: GroupPlan, template: PoolTemplate) -> NodeGroup:

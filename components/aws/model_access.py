@@ -16,6 +16,7 @@ from typing import Final
 import pulumi
 from pulumi_aws.eks import PodIdentityAssociation
 
+from components.aws.known_after import known_after
 from components.aws.policy_document import Statement
 from components.aws.workload_role import WorkloadRole, WorkloadRoleArgs
 from settings.cluster import EksCluster
@@ -62,9 +63,7 @@ class ModelAccess(pulumi.ComponentResource):
             role_arn=role.arn,
             opts=child,
         )
-        self.ready = pulumi.Output.all(role.arn, association.association_id).apply(
-            lambda known: str(known[0])
-        )
+        self.ready = known_after(role.arn, association.association_id)
         self.register_outputs({"ready": self.ready})
 
 

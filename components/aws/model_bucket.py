@@ -17,6 +17,7 @@ from pulumi_aws.s3 import (
     BucketVersioning,
 )
 
+from components.aws.known_after import known_after
 from components.aws.policy_document import Statement, policy_document
 
 NONCURRENT_DAYS: Final = 90
@@ -66,8 +67,8 @@ class ModelBucket(pulumi.ComponentResource):
             opts=self._child,
         )
         self._versions(name, bucket)
-        self.name = pulumi.Output.all(bucket.bucket, closed).apply(lambda known: str(known[0]))
-        self.arn = pulumi.Output.all(bucket.arn, closed).apply(lambda known: str(known[0]))
+        self.name = known_after(bucket.bucket, closed)
+        self.arn = known_after(bucket.arn, closed)
         self.register_outputs({"name": self.name, "arn": self.arn})
 
     def _close(self, name: str, bucket: Bucket) -> pulumi.Output[str]:

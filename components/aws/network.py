@@ -24,6 +24,7 @@ from pulumi_aws.ec2 import (
 )
 
 from components.aws.flow_logs import FlowLogs, FlowLogsArgs
+from components.aws.known_after import known_after
 from components.aws.vpc_endpoints import VpcEndpoints, VpcEndpointsArgs
 from settings.cluster import EksCluster
 from settings.network import NatPerZone
@@ -146,7 +147,7 @@ class ClusterNetwork(pulumi.ComponentResource):
         for each in self._plan:
             subnet = self._subnet("public", each.zone, each.public)
             association = self._associate("public", each.zone, subnet, table)
-            found[each.zone] = _once(subnet.id, association.id, out.id)
+            found[each.zone] = known_after(subnet.id, association.id, out.id)
         return found
 
     def _nat_gateways(self, public: dict[str, pulumi.Output[str]]) -> dict[str, NatGateway]:
@@ -182,7 +183,7 @@ class ClusterNetwork(pulumi.ComponentResource):
             subnet = self._subnet("nodes", each.zone, each.nodes, INTERNAL_LOAD_BALANCERS)
             association = self._associate("nodes", each.zone, subnet, table)
             # A node that starts before its routes can not join the cluster, and its group fails after half an hour.
-            found[each.zone] = _once(subnet.id, association.id, out.id)
+            found[each.zone] = known_after(subnet.id, association.id, out.id)
         return found
 
     def _control_plane_subnets(self) -> dict[str, pulumi.Output[str]]:
@@ -192,10 +193,5 @@ class ClusterNetwork(pulumi.ComponentResource):
         for each in self._plan:
             subnet = self._subnet("control-plane", each.zone, each.control_plane)
             association = self._associate("control-plane", each.zone, subnet, table)
-            found[each.zone] = _once(subnet.id, association.id)
+            found[each.zone] = known_after(subnet.id, association.id)
         return found
-
-
-def _once(value: pulumi.Output[str], *others: pulumi.Output[str]) -> pulumi.Output[str]:
-    """Return a value that is known only once others are."""
-    return pulumi.Output.all(value, *others).apply(lambda known: str(known[0]))

@@ -10,6 +10,7 @@ from typing import Final
 import pulumi
 from pulumi_aws.iam import Role, RolePolicyAttachment
 
+from components.aws.known_after import known_after
 from components.aws.policy_document import service_trust
 from settings.cluster import EksCluster
 
@@ -55,6 +56,6 @@ class NodeRole(pulumi.ComponentResource):
             for policy in POLICIES
         ]
         # A node that starts before its policies are there fails to join, and is not tried again.
-        self.arn = pulumi.Output.all(role.arn, *attached).apply(lambda known: str(known[0]))
-        self.name = pulumi.Output.all(role.name, *attached).apply(lambda known: str(known[0]))
+        self.arn = known_after(role.arn, *attached)
+        self.name = known_after(role.name, *attached)
         self.register_outputs({"arn": self.arn, "name": self.name})

@@ -18,6 +18,7 @@ import pulumi
 from pulumi_aws.ec2 import SecurityGroup, VpcEndpoint
 from pulumi_aws.vpc import SecurityGroupIngressRule
 
+from components.aws.known_after import known_after
 from settings.cluster import EksCluster
 
 INTERFACES: Final = ("ec2", "ecr.api", "ecr.dkr", "eks-auth")
@@ -71,7 +72,7 @@ class VpcEndpoints(pulumi.ComponentResource):
             opts=child,
         )
         # Known with its rule: private names lead here as soon as an endpoint is there.
-        admitting = pulumi.Output.all(group.id, rule.id).apply(lambda known: str(known[0]))
+        admitting = known_after(group.id, rule.id)
         for service, full_name in interface_services(cluster).items():
             VpcEndpoint(
                 f"{name}-{service.replace('.', '-')}",

@@ -18,6 +18,8 @@ import pulumi
 from pulumi_aws.cloudwatch import LogGroup
 from pulumi_aws.wafv2 import WebAcl, WebAclLoggingConfiguration
 
+from components.aws.known_after import known_after
+
 if TYPE_CHECKING:
     from pulumi_aws.wafv2 import (
         WebAclDataProtectionConfigDataProtectionArgsDict,
@@ -101,7 +103,7 @@ class WebFirewall(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        self.arn = pulumi.Output.all(acl.arn, logging.id).apply(lambda known: str(known[0]))
+        self.arn = known_after(acl.arn, logging.id)
         self.register_outputs({"arn": self.arn})
 
 

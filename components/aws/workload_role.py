@@ -11,6 +11,7 @@ import pulumi
 from pulumi_aws.eks import PodIdentityAssociation
 from pulumi_aws.iam import Role, RolePolicy, RolePolicyAttachment
 
+from components.aws.known_after import known_after
 from components.aws.policy_document import Statement, pod_identity_trust, policy_document
 
 
@@ -63,7 +64,7 @@ class WorkloadRole(pulumi.ComponentResource):
             rights.append(attachment.id)
         # Whoever is handed the role waits for its rights: a controller that starts without them fails for
         # minutes.
-        self.arn = pulumi.Output.all(role.arn, *rights).apply(lambda known: str(known[0]))
+        self.arn = known_after(role.arn, *rights)
         if args.account is not None:
             PodIdentityAssociation(
                 f"{name}-association",
