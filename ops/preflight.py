@@ -16,6 +16,7 @@ from ops.preflight_checks.aws import Aws, DeniedError, NoAnswerError
 from ops.preflight_checks.calls import WHO_AM_I
 from ops.preflight_checks.finding import Finding, Probe, Status, Target, unknown
 from ops.preflight_checks.table import CHECKS
+from ops.program_graph import ProgramGraph, program_graph
 from rehearsal.errors import UserError
 from settings.cluster import EksCluster
 from settings.loader import load_stack_file
@@ -30,9 +31,17 @@ NOTE: Final = "what else runs in the account counts against the same quotas, and
 
 
 def preflight(
-    stack: str, root: Path, output: Output = "text", console: "Console | None" = None, aws: Aws | None = None
+    stack: str,
+    root: Path,
+    output: Output = "text",
+    console: "Console | None" = None,
+    aws: Aws | None = None,
+    *,
+    program: Callable[[str, Path], ProgramGraph] = program_graph,
 ) -> int:
     """Ask AWS for what Pulumi.STACK.yaml in `root` needs; print the findings. Return 1 if something is missing.
+
+    program: what returns the stack's graph, for tests.
 
     Raises UserError where AWS can not be asked at all.
     """
@@ -58,7 +67,12 @@ def preflight(
         else:
             out.print(f"stack {stack}: {reason}", markup=False, highlight=False, soft_wrap=True)
         return 0
-    target = Target(settings=settings, cluster=cluster, now=datetime.now(tz=UTC))
+    target = Target(
+        settings=settings,
+        cluster=cluster,
+        now=datetime.now(tz=UTC),
+        resources=lambda: program(stack, root).resources,
+    )
     with _progress() as say:
         findings = list(ask(aws or Aws(cluster.region), target, say))
     report = {"stack": stack, "region": cluster.region, "account": cluster.account, **summarize(findings)}

@@ -14,6 +14,7 @@ from components.aws.control_plane import ControlPlane, ControlPlaneArgs
 from components.aws.eks_addons import NetworkAddons, NetworkAddonsArgs, WorkloadAddons, WorkloadAddonsArgs
 from components.aws.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.aws.image_repositories import ImageRepositories, ImageRepositoriesArgs
+from components.aws.known_after import known_after
 from components.aws.managed_pool import ManagedPool, ManagedPoolArgs
 from components.aws.network import ClusterNetwork, ClusterNetworkArgs
 from components.aws.node_role import NodeRole, NodeRoleArgs
@@ -35,6 +36,7 @@ class ClusterBase:
     tags: Mapping[str, str]
     network: ClusterNetwork
     control_plane: ControlPlane
+    node_network: NetworkAddons
     data_key: EncryptionKey
     pools: Mapping[str, ManagedPool]
     ready: pulumi.Output[str]
@@ -45,7 +47,9 @@ class ClusterBase:
         return EksApi(
             endpoint=self.control_plane.endpoint,
             certificate_authority=self.control_plane.certificate_authority,
-            access=self.control_plane.access,
+            # An access entry acts some seconds after it was made, and the first request would be refused. The add-ons are
+            # made meanwhile and take longer; nothing that a request could ask for waits for less.
+            access=known_after(self.control_plane.access, self.node_network.cluster_name),
         )
 
     def node_subnets(self, zones: tuple[str, ...]) -> dict[str, pulumi.Output[str]]:
@@ -118,6 +122,7 @@ def cluster_base(settings: Settings, cluster: EksCluster, *, stack: str) -> Clus
         tags=tags,
         network=network,
         control_plane=control_plane,
+        node_network=node_network,
         data_key=data_key,
         pools=pools,
         ready=addons.ready,

@@ -42,6 +42,9 @@ CLUSTER_VERSIONS: Final = Call(
 ADDON_VERSIONS: Final = Call(
     service="eks", operation="describe_addon_versions", action="eks:DescribeAddonVersions", paged="addons"
 )
+ADDON_CONFIGURATION: Final = Call(
+    service="eks", operation="describe_addon_configuration", action="eks:DescribeAddonConfiguration"
+)
 HOSTED_ZONE: Final = Call(service="route53", operation="get_hosted_zone", action="route53:GetHostedZone")
 BUCKET: Final = Call(service="s3", operation="head_bucket", action="s3:ListBucket")
 OWN_BUCKETS: Final = Call(service="s3", operation="list_buckets", action="s3:ListAllMyBuckets")
@@ -66,6 +69,7 @@ CALLS: Final = (
     PARAMETERS,
     CLUSTER_VERSIONS,
     ADDON_VERSIONS,
+    ADDON_CONFIGURATION,
     HOSTED_ZONE,
     BUCKET,
     OWN_BUCKETS,

@@ -1,9 +1,9 @@
 """What a check of `vp preflight` asks, and what comes out of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from settings.cluster import EksCluster
 from settings.stack import Settings
@@ -13,11 +13,15 @@ Status = Literal["ok", "missing", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The stack that is asked for. `cluster` is its cluster, of the one kind that is created; `now` has a time zone."""
+    """The stack that is asked for. `cluster` is its cluster, of the one kind that is created; `now` has a time zone.
+
+    resources: runs the stack's program and returns what it declares (fields of ops.recorder.Registration); takes seconds.
+    """
 
     settings: Settings
     cluster: EksCluster
     now: datetime
+    resources: Callable[[], Iterable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ops.preflight_checks.account import account, caller
+from ops.preflight_checks.addon_configuration import addon_configurations
 from ops.preflight_checks.aws import Aws
 from ops.preflight_checks.bucket import bucket
 from ops.preflight_checks.domain import domain
@@ -28,6 +29,7 @@ CHECKS: Final[dict[str, Check]] = {
     "images": images,
     "kubernetes": kubernetes,
     "addons": addons,
+    "configuration": addon_configurations,
     "domain": domain,
     "bucket": bucket,
     "state": state,

@@ -47,6 +47,7 @@ def test_it_prints_one_document_and_says_what_the_server_lacks() -> None:
         "images": "missing",
         "kubernetes": "unknown",
         "addons": "unknown",
+        "configuration": "unknown",
         "domain": "missing",
         "bucket": "ok",
         "state": "missing",

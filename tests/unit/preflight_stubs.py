@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import boto3  # pyright: ignore[reportMissingTypeStubs]
@@ -28,6 +29,7 @@ from ops.preflight_checks.calls import (
     Call,
 )
 from ops.preflight_checks.finding import Finding, Probe, Target
+from ops.program_graph import ProgramGraph
 from settings import Settings, load_stack_file
 from settings.cluster import EksCluster
 from tests.conftest import ROOT
@@ -79,9 +81,14 @@ def prod() -> Settings:
     return load_stack_file(ROOT / "Pulumi.prod.yaml")
 
 
+def no_program(_stack: str, _root: Path) -> ProgramGraph:
+    """Stand in for a stack's program, which takes ten seconds to run: it declares nothing."""
+    return ProgramGraph(resources=(), outputs={}, warnings=())
+
+
 def target_of(settings: Settings) -> Target:
     assert isinstance(settings.cluster, EksCluster)
-    return Target(settings=settings, cluster=settings.cluster, now=NOW)
+    return Target(settings=settings, cluster=settings.cluster, now=NOW, resources=tuple)
 
 
 def with_cluster(settings: Settings, **changes: Any) -> Settings:  # noqa: ANN401

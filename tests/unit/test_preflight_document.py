@@ -14,7 +14,7 @@ from ops.preflight_checks.calls import CALLS
 from ops.preflight_checks.table import CHECKS
 from ops.preflight_text import LOG_WIDTH
 from tests.conftest import ROOT
-from tests.unit.preflight_stubs import REGION, Stubs, everything_is_there
+from tests.unit.preflight_stubs import REGION, Stubs, everything_is_there, no_program
 
 pytestmark = pytest.mark.unit
 
@@ -30,7 +30,14 @@ def block(language: str) -> str:
 def test_the_output_that_is_shown_is_printed() -> None:
     stubs, file = Stubs(), io.StringIO()
     everything_is_there(stubs, version_denied=True, quotas={"L-DB2E81BA": 64})
-    status = preflight("prod", ROOT, "text", Console(file=file, width=LOG_WIDTH), Aws(REGION, stubs.client))
+    status = preflight(
+        "prod",
+        ROOT,
+        "text",
+        Console(file=file, width=LOG_WIDTH),
+        Aws(REGION, stubs.client),
+        program=no_program,
+    )
     command, *shown = (line for line in block("text").splitlines() if line != ELISION)
     assert (command, status) == ("$ vp preflight prod", 1)
     printed = [line.rstrip() for line in file.getvalue().splitlines()]

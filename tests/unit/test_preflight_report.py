@@ -16,7 +16,7 @@ from ops.preflight_checks.calls import CALLS, WHO_AM_I
 from ops.preflight_checks.table import CHECKS
 from rehearsal.errors import UserError
 from tests.conftest import ROOT
-from tests.unit.preflight_stubs import REGION, Stubs, everything_is_there, prod, target_of
+from tests.unit.preflight_stubs import REGION, Stubs, everything_is_there, no_program, prod, target_of
 
 pytestmark = pytest.mark.unit
 
@@ -29,7 +29,9 @@ def stubs() -> Stubs:
 
 def run(stack: str, stubs: Stubs, output: Any = "text", root: Path = ROOT) -> tuple[int, str]:  # noqa: ANN401
     file = io.StringIO()
-    status = preflight(stack, root, output, Console(file=file, width=180), Aws(REGION, stubs.client))
+    status = preflight(
+        stack, root, output, Console(file=file, width=180), Aws(REGION, stubs.client), program=no_program
+    )
     stubs.nothing_left()
     return status, file.getvalue()
 
