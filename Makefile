@@ -38,7 +38,7 @@ test-aws: .venv/.dev ## tests of whole stacks on AWS, without AWS: a recorder, g
 
 test-rehearsal: .venv/.dev ## tests against a real control plane with simulated nodes
 	@$(VP) tools build
-	@$(BIN)/python -m pytest tests/rehearsal $(COMPILING)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/rehearsal $(COMPILING)
 
 lint: .venv/.dev ## formatting, style and types
 	@$(BIN)/ruff format --check .

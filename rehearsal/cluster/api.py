@@ -15,6 +15,8 @@ from typing import Any, Self, cast
 import httpx
 
 FIELD_MANAGER = "vllm-platform-rehearsal"
+BUSY_ATTEMPTS = 10
+LONGEST_PAUSE_SECONDS = 2.0
 Object = dict[str, Any]
 
 # Plural names of the kinds that the rehearsal itself writes or reads; discovery would cost a request per group at each start.
@@ -147,7 +149,7 @@ class Api:
                 raise
 
     def _json(self, method: str, path: str, **kwargs: Any) -> Object:  # noqa: ANN401 - passed on to httpx as it is
-        response = self._http.request(method, path, **kwargs)
+        response = self._patiently(method, path, **kwargs)
         if response.is_success:
             return cast("Object", response.json())
         try:
@@ -155,6 +157,15 @@ class Api:
         except ValueError:
             message = response.text
         raise ApiError(response.status_code, message)
+
+    def _patiently(self, method: str, path: str, **kwargs: Any) -> httpx.Response:  # noqa: ANN401 - as above
+        """Ask again where the server asks for patience: it is busy, or a new kind has no storage yet. Both are over in seconds."""
+        for _ in range(BUSY_ATTEMPTS):
+            response = self._http.request(method, path, **kwargs)
+            if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+                return response
+            time.sleep(min(float(response.headers.get("Retry-After", 1)), LONGEST_PAUSE_SECONDS))
+        return self._http.request(method, path, **kwargs)
 
 
 def conditions(obj: Object) -> list[dict[str, str]]:
