@@ -14,7 +14,7 @@ from ops.preflight_checks.calls import CALLS
 from ops.preflight_checks.table import CHECKS
 from ops.preflight_text import LOG_WIDTH
 from tests.conftest import ROOT
-from tests.unit.preflight_stubs import REGION, Stubs, everything_is_there, no_program
+from tests.unit.preflight_stubs import REGION, Stubs, everything_is_there, quick_program
 
 pytestmark = pytest.mark.unit
 
@@ -36,7 +36,7 @@ def test_the_output_that_is_shown_is_printed() -> None:
         "text",
         Console(file=file, width=LOG_WIDTH),
         Aws(REGION, stubs.client),
-        program=no_program,
+        program=quick_program,
     )
     command, *shown = (line for line in block("text").splitlines() if line != ELISION)
     assert (command, status) == ("$ vp preflight prod", 1)

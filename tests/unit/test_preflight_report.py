@@ -16,7 +16,7 @@ from ops.preflight_checks.calls import CALLS, WHO_AM_I
 from ops.preflight_checks.table import CHECKS
 from rehearsal.errors import UserError
 from tests.conftest import ROOT
-from tests.unit.preflight_stubs import REGION, Stubs, everything_is_there, no_program, prod, target_of
+from tests.unit.preflight_stubs import REGION, Stubs, everything_is_there, prod, quick_program, target_of
 
 pytestmark = pytest.mark.unit
 
@@ -30,7 +30,7 @@ def stubs() -> Stubs:
 def run(stack: str, stubs: Stubs, output: Any = "text", root: Path = ROOT) -> tuple[int, str]:  # noqa: ANN401
     file = io.StringIO()
     status = preflight(
-        stack, root, output, Console(file=file, width=180), Aws(REGION, stubs.client), program=no_program
+        stack, root, output, Console(file=file, width=180), Aws(REGION, stubs.client), program=quick_program
     )
     stubs.nothing_left()
     return status, file.getvalue()
@@ -72,7 +72,7 @@ def test_the_text_has_a_row_for_every_finding_and_a_fix_for_every_lack(stubs: St
     assert status == 1
     assert "Missing:" in printed
     assert "  2. quotas, EC2-VPC Elastic IPs (L-0263D0A3): 1 addresses; needed: 2 addresses" in printed
-    assert "30 ok, 2 missing, 0 unknown" in printed
+    assert "34 ok, 2 missing, 0 unknown" in printed
     assert printed.count("fix: ") == 2
 
 
