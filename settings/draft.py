@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 
+from settings.addons import Addons
+from settings.charts import ChartSource
 from settings.cluster import Cluster
+from settings.database import Database
 from settings.edge import Edge
 from settings.models import Model
+from settings.observability import Observability
 from settings.pools import GpuPool, Pool
 from settings.registry import Registry
 from settings.stack import Environment, matching_pools
@@ -29,6 +33,10 @@ class Draft:
     edge: Edge | None = None
     state: State | None = None
     broken_state: bool = False
+    addons: Addons | None = None
+    charts: ChartSource | None = None
+    observability: Observability | None = None
+    database: Database | None = None
     pools: tuple[Pool, ...] = ()
     models: tuple[Model, ...] = ()
     broken_pools: int = 0

@@ -64,6 +64,10 @@ def _settled(draft: Draft) -> Settings:
         storage=draft.storage,
         edge=draft.edge,
         state=draft.state,
+        addons=draft.addons,
+        charts=draft.charts,
+        observability=draft.observability,
+        database=draft.database,
         pools=draft.pools,
         models=draft.models,
     )

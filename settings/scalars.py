@@ -20,6 +20,8 @@ MODEL_NAME_MAX: Final = DNS_LABEL_MAX - len("isvc.") - len(PREDICTOR_SUFFIX)
 # A pool's name goes into IAM role and node group names (at most 64) behind the cluster's name.
 POOL_NAME_MAX: Final = 30
 CLUSTER_NAME_MAX: Final = 30
+# CloudNativePG refuses longer ones: it appends to them (its webhook, validateName).
+DATABASE_NAME_MAX: Final = 50
 
 EXAMPLE_DIGEST: Final = "sha256:" + "0123456789abcdef" * 4
 """The well-formed digest in the committed staging and prod files: `check` accepts it, `up` must refuse it."""
@@ -71,6 +73,10 @@ ClusterName = Annotated[
 ]
 Namespace = Annotated[str, AfterValidator(_named("the namespace", DNS_LABEL_MAX, letter_first=False))]
 ClaimName = Annotated[str, AfterValidator(_named("the claim's name", DNS_LABEL_MAX, letter_first=False))]
+
+DatabaseName = Annotated[
+    str, AfterValidator(_named("the database's name", DATABASE_NAME_MAX, letter_first=True))
+]
 
 Count = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[int, Field(strict=True, ge=1)]

@@ -5,10 +5,14 @@ from typing import Any, Final, TypeVar, cast
 
 from pydantic import TypeAdapter
 
+from settings.addons import Addons
+from settings.charts import ChartSource, PublishedCharts
 from settings.cluster import Cluster
+from settings.database import Database, NoDatabase
 from settings.draft import Draft
 from settings.edge import Edge, NoEdge
 from settings.models import Model
+from settings.observability import Observability
 from settings.pools import Pool
 from settings.problems import Problem, is_secret
 from settings.registry import Registry
@@ -29,6 +33,10 @@ SECTIONS: Final = (
     "storage",
     "edge",
     "state",
+    "addons",
+    "charts",
+    "observability",
+    "database",
     "pools",
     "models",
 )
@@ -42,6 +50,10 @@ _NAMESPACE: Final = TypeAdapter[str](Namespace)
 _STORAGE: Final = TypeAdapter[Storage](Storage)
 _EDGE: Final = TypeAdapter[Edge](Edge)
 _STATE: Final = TypeAdapter[State](State)
+_ADDONS: Final = TypeAdapter[Addons](Addons)
+_CHARTS: Final = TypeAdapter[ChartSource](ChartSource)
+_OBSERVABILITY: Final = TypeAdapter[Observability](Observability)
+_DATABASE: Final = TypeAdapter[Database](Database)
 _POOL: Final = TypeAdapter[Pool](Pool)
 _MODEL: Final = TypeAdapter[Model](Model)
 _EXAMPLES: Final = {
@@ -87,6 +99,14 @@ def read_sections(config: Mapping[str, object]) -> tuple[Draft, list[Problem]]:
         edge=read("edge", _EDGE, Edge) if "edge" in clean else NoEdge(kind="off"),
         state=(state := read("state", _STATE, State)),
         broken_state=state is None and config.get("state") is not None,
+        addons=read("addons", _ADDONS, Addons) if "addons" in clean else Addons(),
+        charts=read("charts", _CHARTS, ChartSource)
+        if "charts" in clean
+        else PublishedCharts(kind="published"),
+        observability=read("observability", _OBSERVABILITY, Observability)
+        if "observability" in clean
+        else Observability(),
+        database=read("database", _DATABASE, Database) if "database" in clean else NoDatabase(kind="off"),
         pools=pools,
         models=models,
         broken_pools=broken_pools,

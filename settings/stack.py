@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from settings.addon_choices import Asked
+from settings.addons import Addons
 from settings.base import Section
+from settings.charts import ChartSource, PublishedCharts
 from settings.cluster import Cluster, EksCluster
+from settings.database import Database, NoDatabase
 from settings.edge import CloudFrontEdge, Edge, NoEdge
 from settings.facts import instances
 from settings.models import Model
+from settings.observability import Observability
 from settings.pools import GpuPool, Pool
 from settings.registry import Registry
 from settings.scalars import Namespace
@@ -46,6 +51,10 @@ class Settings(Section):
     storage: Storage = Storage()
     edge: Edge = NoEdge(kind="off")
     state: State | None = None
+    addons: Addons = Addons()
+    charts: ChartSource = PublishedCharts(kind="published")
+    observability: Observability = Observability()
+    database: Database = NoDatabase(kind="off")
     pools: tuple[Pool, ...]
     models: tuple[Model, ...]
 
@@ -53,6 +62,18 @@ class Settings(Section):
     def enabled_models(self) -> tuple[Model, ...]:
         """Models that are deployed."""
         return tuple(model for model in self.models if model.enabled)
+
+    @property
+    def asked(self) -> Asked:
+        """What decides about add-ons, and what follows from it."""
+        return Asked(
+            addons=self.addons,
+            cluster=self.cluster,
+            pools=self.pools,
+            models=self.enabled_models,
+            edge=self.edge,
+            database=self.database,
+        )
 
     @property
     def gpu_pools(self) -> tuple[GpuPool, ...]:

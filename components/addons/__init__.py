@@ -1,0 +1,1 @@
+"""What this program installs on a cluster, one file a product."""
