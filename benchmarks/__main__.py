@@ -15,7 +15,7 @@ from benchmarks.checkout import ended_as_interrupted
 from benchmarks.machine import machine, versions
 from benchmarks.report import Measurement, claims_table, document
 from rehearsal.errors import UserError
-from rehearsal.toolchain import ALL_TOOLS, ensure_tools
+from rehearsal.toolchain import REHEARSAL_TOOLS, ensure_tools
 
 RESULTS: Final = Path(__file__).parent / "results"
 REFERENCE: Final = RESULTS / "reference.json"
@@ -46,7 +46,7 @@ def run(parts: dict[str, Case], repository: Path, console: Console, runs: int) -
     """Run parts one after another and return the JSON document. A part that fails is named, and the others go on."""
     began = dt.datetime.now(dt.UTC)
     at_start = machine()
-    tools = ensure_tools(ALL_TOOLS, console)
+    tools = ensure_tools(REHEARSAL_TOOLS, console)
     bench = Bench(repository=repository, tools=tools, console=Console(quiet=True), runs=runs)
     measurements: list[Measurement] = []
     problems: list[str] = []

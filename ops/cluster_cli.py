@@ -11,7 +11,7 @@ from rehearsal.cluster.layout import ClusterLayout, existing_clusters
 from rehearsal.cluster.nodes import node_use
 from rehearsal.project import project_root
 from rehearsal.rehearse import plan, start_cluster
-from rehearsal.toolchain import ALL_TOOLS, PULUMI_TOOLS, ensure_tools
+from rehearsal.toolchain import PULUMI_TOOLS, REHEARSAL_TOOLS, ensure_tools
 
 app = typer.Typer(
     no_args_is_help=True, help="Rehearsal clusters: a real control plane on loopback with simulated nodes."
@@ -38,7 +38,7 @@ def up(
 ) -> None:
     """Start a cluster with its simulated nodes; one that runs is brought in line with its stack file."""
     console = Console()
-    tools = ensure_tools([t for t in ALL_TOOLS if t not in PULUMI_TOOLS], console)
+    tools = ensure_tools([t for t in REHEARSAL_TOOLS if t not in PULUMI_TOOLS], console)
     if bare:
         layout = ClusterLayout(project_root=project_root(), name=name)
         with console.status("starting the cluster") as status:

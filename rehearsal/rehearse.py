@@ -14,7 +14,7 @@ from rehearsal.cluster.nodes import Reconciled, node_objects, reconcile_nodes
 from rehearsal.errors import UserError
 from rehearsal.outcome import ModelOutcome, print_outcomes, wait_for_models
 from rehearsal.substitutions import Config, Substitution, substitute
-from rehearsal.toolchain import ALL_TOOLS, Toolchain, ensure_tools
+from rehearsal.toolchain import REHEARSAL_TOOLS, Toolchain, ensure_tools
 from rehearsal.update import Stack
 from rehearsal.workspace import pulumi_environment, write_project
 from settings import stack_yaml
@@ -84,7 +84,7 @@ def rehearse(stack: str, root: Path, console: Console) -> list[ModelOutcome]:
     """Do it all: tools, cluster, nodes, `pulumi up`, and a look at every model. Raises UserError or SettingsError."""
     chosen = plan(stack, root)
     print_substitutions(console, chosen)
-    tools = ensure_tools(ALL_TOOLS, console)
+    tools = ensure_tools(REHEARSAL_TOOLS, console)
     layout, nodes = start_cluster(chosen, root, tools, console)
     counts = f"{nodes.created} new, {nodes.replaced} replaced, {nodes.deleted} removed, {nodes.unchanged} unchanged"
     console.print(f"nodes: {counts}", highlight=False)
@@ -106,7 +106,7 @@ def destroy(stack: str, root: Path, console: Console) -> dict[str, int]:
     if lifecycle.status(layout).state != "running":
         message = f"the rehearsal cluster {stack} does not run: there is nothing to destroy. `vp cluster down {stack}` removes what is left of it."
         raise UserError(message)
-    return open_stack(chosen, layout, ensure_tools(ALL_TOOLS, console), console).destroy()
+    return open_stack(chosen, layout, ensure_tools(REHEARSAL_TOOLS, console), console).destroy()
 
 
 def print_substitutions(console: Console, plan: Plan) -> None:

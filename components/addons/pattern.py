@@ -13,6 +13,7 @@ import pulumi
 from pulumi_kubernetes.helm.v3 import Release
 from pulumi_kubernetes.helm.v4 import Chart as RenderedChart
 
+from components.addons.definitions import kept_and_light
 from components.charts import OCI, Chart
 from settings.charts import ChartSource, LocalCharts, MirroredCharts
 
@@ -20,6 +21,8 @@ TIMEOUT_SECONDS: Final = 900
 """Of a release: a node that has to be made first takes minutes."""
 HISTORY: Final = 3
 """Releases that Helm remembers. Each is a Secret of up to 1 MiB, and by default all are kept."""
+KEEP_DEFINITIONS: Final = "components/addons/keep_definitions.py"
+"""Relative, so that the state is the same on every machine: the provider's process runs in the project's folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +54,13 @@ class Addon(pulumi.ComponentResource):
         values: Mapping[str, Any],
         *,
         skip_crds: bool = False,
+        keep_definitions: bool = False,
     ) -> Release:
         """Make the release, called as the add-on is.
 
         skip_crds: for a chart with definitions in crds/, which Helm installs once and never upgrades, where another
-        release has them.
+        release has them. keep_definitions: for a chart whose definitions would go with the release, and that has no
+        option to keep them.
         """
         place = chart_place(chart, args.charts)
         release = Release(
@@ -67,6 +72,7 @@ class Addon(pulumi.ComponentResource):
             namespace=args.namespace,
             values=dict(values),
             skip_crds=skip_crds,
+            postrender=KEEP_DEFINITIONS if keep_definitions else None,
             timeout=TIMEOUT_SECONDS,
             max_history=HISTORY,
             # Not data: what a chart needs (kinds, webhooks, nodes, rights) is no value of it.
@@ -77,11 +83,9 @@ class Addon(pulumi.ComponentResource):
         return release
 
     def _define(self, name: str, args: AddonArgs, chart: Chart, values: Mapping[str, Any]) -> RenderedChart:
-        """Make the chart's definitions of kinds as objects of this program, not as a release.
+        """Make the chart's definitions of kinds objects of this program, for a chart that can not be a release.
 
-        For charts of nothing but definitions that would not stay when their release goes, or that are larger than the
-        1 MiB that Helm may store of a release. They are upgraded with the chart and stay when the add-on goes: with them
-        every object of their kinds would go.
+        They are upgraded with the chart and stay when the add-on goes.
         """
         place = chart_place(chart, args.charts)
         rendered = RenderedChart(
@@ -92,7 +96,7 @@ class Addon(pulumi.ComponentResource):
             repository_opts={"repo": place.repository} if place.repository else None,
             namespace=args.namespace,
             values=dict(values),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.after], retain_on_delete=True),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.after], transforms=[kept_and_light]),
         )
         self.ready = pulumi.Output.from_input(chart.version)
         self.register_outputs({"ready": self.ready})

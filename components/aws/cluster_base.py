@@ -138,7 +138,7 @@ def _cluster_key(cluster: EksCluster) -> EncryptionKeyArgs:
     return EncryptionKeyArgs(
         alias=f"{cluster.name}-cluster",
         description=f"Secrets of the cluster {cluster.name}, logs of its control plane and of its network",
-        account_root=_account_root(cluster),
+        account_root=account_root(cluster),
         services=[f"logs.{cluster.region}.{cluster.dns_suffix}"],
     )
 
@@ -147,11 +147,12 @@ def _data_key(cluster: EksCluster) -> EncryptionKeyArgs:
     return EncryptionKeyArgs(
         alias=data_key_alias(cluster),
         description=f"Weights and images of the cluster {cluster.name}",
-        account_root=_account_root(cluster),
+        account_root=account_root(cluster),
     )
 
 
-def _account_root(cluster: EksCluster) -> str:
+def account_root(cluster: EksCluster) -> str:
+    """Return the ARN of the account's root."""
     return f"arn:{cluster.partition}:iam::{cluster.account}:root"
 
 

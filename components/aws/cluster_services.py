@@ -6,7 +6,7 @@ from components.aws.cluster_base import ClusterBase, data_key_alias
 from components.aws.karpenter import Karpenter, KarpenterArgs
 from components.aws.karpenter_pool import KarpenterPool, KarpenterPoolArgs
 from components.aws.model_access import ModelAccess, ModelAccessArgs
-from components.aws.model_bucket import ModelBucket, ModelBucketArgs
+from components.aws.private_bucket import PrivateBucket, PrivateBucketArgs
 from components.aws.node_role import NodeRole, NodeRoleArgs, elastic_role_name
 from components.aws.shared_storage import SharedStorage, SharedStorageArgs
 from settings import Settings
@@ -73,10 +73,13 @@ def model_access(
         return {}
     key_alias = data_key_alias(base.cluster) if isinstance(bucket, CreatedBucket) else None
     if isinstance(bucket, CreatedBucket):
-        args = ModelBucketArgs(
-            name=bucket.name, key_arn=base.data_key.arn, protect=settings.deletion_protection
+        args = PrivateBucketArgs(
+            name=bucket.name,
+            key_arn=base.data_key.arn,
+            protect=settings.deletion_protection,
+            versioned=True,
         )
-        ModelBucket("model-bucket", args, on_both)
+        PrivateBucket("model-bucket", args, on_both)
     return {
         model.name: ModelAccess(
             f"{model.name}-access",

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from docs.generator.tables import listed, table
 from rehearsal.toolchain.gomod import required_version
-from rehearsal.toolchain.table import TOOLS, Tool
+from rehearsal.toolchain.table import TOOLS
+from rehearsal.toolchain.tool import Tool
 
 
 def tools_table(root: Path) -> str:

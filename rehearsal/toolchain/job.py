@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rehearsal.toolchain.failure import Failure
 from rehearsal.toolchain.outputs import Output
-from rehearsal.toolchain.table import Tool
+from rehearsal.toolchain.tool import Tool
 
 _KEPT_LINES = 40
 

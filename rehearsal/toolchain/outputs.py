@@ -11,7 +11,7 @@ from typing import Any, cast
 from rehearsal.toolchain.golang import Go
 from rehearsal.toolchain.gomod import required_version
 from rehearsal.toolchain.places import Places
-from rehearsal.toolchain.table import ModuleFile, Tool
+from rehearsal.toolchain.tool import ModuleFile, Tool
 
 # Raise it when the way of building changes the result (flags of the compiler and the like).
 _RECIPE = 1

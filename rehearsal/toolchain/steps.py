@@ -14,7 +14,7 @@ from rehearsal.toolchain.golang import Go
 from rehearsal.toolchain.job import Job, State
 from rehearsal.toolchain.outputs import MANIFEST, Output, copy_writable, source_files
 from rehearsal.toolchain.places import Places
-from rehearsal.toolchain.table import ModuleFile
+from rehearsal.toolchain.tool import ModuleFile
 
 
 class GoCommandError(Exception):

@@ -6,72 +6,13 @@ rounded up, and a guess for kwok and kserve (2026-11-22). They serve order, para
 shown; a wrong number costs time, never correctness.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Binary:
-    """One program of a tool: its file name and the Go package it is built from."""
-
-    name: str
-    package: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModuleFile:
-    """A file or folder that is copied out of a Go module.
-
-    :param module: module path; its version is the one that a go.mod of ours resolves to.
-    :param source: path inside the module.
-    :param resolved_by: name of the tool whose go.mod decides the version; the tool's own when empty.
-    :param beside_binaries: put it, executable, into the folder of the binaries (programs that look for their
-        scripts there). Otherwise it keeps its path, under the tool's assets.
-    :param embedded_as: file name beside our main.go, where it is embedded.
-    :param versioned: it is JSON that lacks its `version`, which upstream's build writes in.
-    :param replacements: pairs of a text that stands in it exactly once and the text to put there.
-    """
-
-    module: str
-    source: str
-    resolved_by: str = ""
-    beside_binaries: bool = False
-    embedded_as: str = ""
-    versioned: bool = False
-    replacements: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tool:
-    """One Go module under `tools/` and what comes out of it.
-
-    :param name: also the folder under `tools/`.
-    :param module: the Go module whose version is the tool's version.
-    :param binaries: built by one `go build`. None: the tool is its assets, which are only downloaded.
-    :param memory_mib: peak of the build with two compilers at once.
-    :param seconds: of a build from nothing, alone on two cores.
-    :param released_as: the version's usual name, where the module proxy only knows a pseudo-version for it.
-    :param stamps: `-X` settings of the linker; `{version}`, `{number}` (without v), `{major}` and `{minor}`
-        are filled in.
-    :param assets: copied into the output.
-    :param embedded: copied beside the tool's own main.go before it is compiled, which embeds them.
-    """
-
-    name: str
-    module: str
-    memory_mib: int
-    seconds: int
-    binaries: tuple[Binary, ...] = ()
-    released_as: str = ""
-    stamps: tuple[str, ...] = ()
-    assets: tuple[ModuleFile, ...] = ()
-    embedded: tuple[ModuleFile, ...] = ()
-
+from rehearsal.toolchain.definitions_table import DEFINITIONS
+from rehearsal.toolchain.tool import Binary, ModuleFile, Tool
 
 _KUBERNETES = "k8s.io/kubernetes"
 _COMPONENT_VERSION = "k8s.io/component-base/version"
 _KWOK = "sigs.k8s.io/kwok"
 _KSERVE = "github.com/kserve/kserve"
-_KARPENTER = "github.com/aws/karpenter-provider-aws"
 _PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
 _PULUMI_KUBERNETES = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 _PULUMI_KUBERNETES_MAIN = "cmd/pulumi-resource-kubernetes"
@@ -134,17 +75,12 @@ TOOLS: tuple[Tool, ...] = (
             ModuleFile(module=_KSERVE, source="config/configmap"),
             ModuleFile(module=_KSERVE, source="config/webhook"),
             ModuleFile(module=_KSERVE, source="config/rbac"),
+            ModuleFile(module=_KSERVE, source="charts/kserve-crd"),
+            ModuleFile(module=_KSERVE, source="charts/kserve-resources"),
+            ModuleFile(module=_KSERVE, source="charts/kserve-runtime-configs"),
         ),
         memory_mib=1500,
         seconds=136,
-    ),
-    # The kinds of Karpenter's objects, for the API server to check ours by. Its controller has nothing to do here.
-    Tool(
-        name="karpenter",
-        module=_KARPENTER,
-        assets=(ModuleFile(module=_KARPENTER, source="pkg/apis/crds"),),
-        memory_mib=50,
-        seconds=5,
     ),
     Tool(
         name="pulumi",
@@ -205,9 +141,12 @@ TOOLS: tuple[Tool, ...] = (
         memory_mib=3400,
         seconds=300,
     ),
+    *DEFINITIONS,
 )
 
 ALL_TOOLS: tuple[str, ...] = tuple(tool.name for tool in TOOLS)
+# What every rehearsal needs; the rest is downloaded when a stack asks for it.
+REHEARSAL_TOOLS: tuple[str, ...] = tuple(tool.name for tool in TOOLS if tool not in DEFINITIONS)
 # Not built where the user has a fitting pulumi of their own.
 PULUMI_TOOLS: tuple[str, ...] = ("pulumi", "pulumi-language-python", "pulumi-kubernetes")
 

@@ -22,7 +22,8 @@ from rehearsal.toolchain.outputs import Output, link_output, output_of, unlink_t
 from rehearsal.toolchain.places import Places, default_places
 from rehearsal.toolchain.pulumi_install import PulumiInstall, install_kubernetes_plugin, pulumi_command
 from rehearsal.toolchain.schedule import Capacity, capacity_now, run_jobs
-from rehearsal.toolchain.table import ALL_TOOLS, PULUMI_TOOLS, TOOLS, Tool, tool_named
+from rehearsal.toolchain.table import ALL_TOOLS, PULUMI_TOOLS, TOOLS, tool_named
+from rehearsal.toolchain.tool import Tool
 
 
 @dataclass(frozen=True, kw_only=True)

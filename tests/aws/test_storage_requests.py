@@ -11,7 +11,7 @@ import pytest
 from pulumi_aws import Provider
 
 from components.aws.image_repositories import ImageRepositories, ImageRepositoriesArgs
-from components.aws.model_bucket import ModelBucket, ModelBucketArgs, bucket_statements
+from components.aws.private_bucket import PrivateBucket, PrivateBucketArgs, bucket_statements
 from components.aws.policy_document import VERSION
 from components.aws.shared_storage import SharedStorage, SharedStorageArgs, file_system_statements
 from ops.recorder import Recorder
@@ -117,7 +117,11 @@ def recorder(deploy: Deploy, settings: Settings) -> Recorder:
         storage = cast("SharedStorageArgs", FACTORIES[SharedStorage](settings))
         subnets = dict.fromkeys(storage.subnets, STAND_INS["subnetId"])
         SharedStorage("shared", replace(storage, subnets=subnets), options)
-        ModelBucket("bucket", ModelBucketArgs(name="acme-models", key_arn=KEY, protect=True), options)
+        PrivateBucket(
+            "bucket",
+            PrivateBucketArgs(name="acme-models", key_arn=KEY, protect=True, versioned=True),
+            options,
+        )
         images = ImageRepositoriesArgs(repositories=["llm/a", "llm/b"], key_arn=KEY)
         ImageRepositories("images", images, options)
 

@@ -7,7 +7,7 @@ import pulumi
 
 from components.aws.image_repositories import ImageRepositories, ImageRepositoriesArgs
 from components.aws.model_access import ModelAccess, ModelAccessArgs
-from components.aws.model_bucket import ModelBucket, ModelBucketArgs
+from components.aws.private_bucket import PrivateBucket, PrivateBucketArgs
 from components.aws.shared_storage import SharedStorage, SharedStorageArgs
 from components.shared_claim import SharedClaim, SharedClaimArgs
 from settings import Settings
@@ -38,7 +38,7 @@ FACTORIES: Final[dict[type[pulumi.ComponentResource], Callable[[Settings], Any]]
     SharedClaim: lambda s: SharedClaimArgs(
         namespace=s.namespace, share=EfsShare(kind="efs"), volume_handle="fs-1::fsap-1"
     ),
-    ModelBucket: lambda _: ModelBucketArgs(name="acme-models", key_arn=KEY, protect=True),
+    PrivateBucket: lambda _: PrivateBucketArgs(name="acme-models", key_arn=KEY, protect=True, versioned=True),
     ModelAccess: lambda s: ModelAccessArgs(
         cluster=_cluster(s),
         cluster_name=_cluster(s).name,

@@ -12,7 +12,7 @@ from pulumi_aws import Provider
 
 from components.aws.image_repositories import ImageRepositories, ImageRepositoriesArgs, lifecycle_policy
 from components.aws.model_access import ROLE_NAME_MAX, ModelAccess, read_statements, role_name
-from components.aws.model_bucket import ModelBucket, ModelBucketArgs, bucket_statements
+from components.aws.private_bucket import PrivateBucket, PrivateBucketArgs, bucket_statements
 from components.aws.shared_storage import SharedStorage, SharedStorageArgs, file_system_statements
 from ops.recorder import Recorder
 from settings import Model, Settings, load_stack_file
@@ -122,10 +122,14 @@ class TestSharedStorage:
         assert protected == (files if protect else set())
 
 
-class TestModelBucket:
+class TestPrivateBucket:
     @pytest.fixture
     def recorder(self, deploy: Deploy) -> Recorder:
-        return _deploy(deploy, ModelBucket, ModelBucketArgs(name="acme-models", key_arn=KEY, protect=True))
+        return _deploy(
+            deploy,
+            PrivateBucket,
+            PrivateBucketArgs(name="acme-models", key_arn=KEY, protect=True, versioned=True),
+        )
 
     def test_no_door_to_the_public_is_left(self, recorder: Recorder) -> None:
         block = recorder.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock").inputs
@@ -177,7 +181,11 @@ class TestModelBucket:
         assert block.urn in ownership.dependencies
 
     def test_it_is_protected(self, deploy: Deploy, protected: set[str]) -> None:
-        _deploy(deploy, ModelBucket, ModelBucketArgs(name="acme-models", key_arn=KEY, protect=True))
+        _deploy(
+            deploy,
+            PrivateBucket,
+            PrivateBucketArgs(name="acme-models", key_arn=KEY, protect=True, versioned=True),
+        )
         assert protected == {"aws:s3/bucket:Bucket"}
 
 

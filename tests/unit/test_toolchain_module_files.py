@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.errors import UserError
-from rehearsal.toolchain.table import ModuleFile, Tool
+from rehearsal.toolchain.tool import ModuleFile, Tool
 from tests.unit.toolchain_project import TinyProject
 
 MODULE = "example.test/data"

@@ -11,7 +11,8 @@ from rehearsal.toolchain.golang import Go
 from rehearsal.toolchain.gomod import required_version
 from rehearsal.toolchain.outputs import output_of
 from rehearsal.toolchain.places import Places
-from rehearsal.toolchain.table import TOOLS, ModuleFile, Tool, tool_named
+from rehearsal.toolchain.table import TOOLS, tool_named
+from rehearsal.toolchain.tool import ModuleFile, Tool
 from tests.unit.toolchain_project import ROOT
 
 GO = Go(binary=Path("/nowhere/go"), version="1.27.3", platform="linux/amd64")

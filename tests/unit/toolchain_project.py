@@ -11,7 +11,7 @@ from rich.console import Console
 from rehearsal.toolchain import Toolchain, ensure_tools
 from rehearsal.toolchain.golang import Go
 from rehearsal.toolchain.places import Places
-from rehearsal.toolchain.table import Binary, Tool
+from rehearsal.toolchain.tool import Binary, Tool
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD_SOURCE = 'package main\n\nvar version string\n\nfunc main() { println("version", version) }\n'
@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from rehearsal.toolchain import Places, ensure_tools
-from rehearsal.toolchain.table import Binary, Tool
+from rehearsal.toolchain.tool import Binary, Tool
 places = Places(project=Path(sys.argv[1]), cache=Path(sys.argv[2]))
 table = tuple(
     Tool(name=n, module="none", released_as="v1.2.3", binaries=(Binary(name=n, package="."),), memory_mib=1, seconds=1)

@@ -1,6 +1,7 @@
-"""The bucket that replicas stream weights from: versioned, private, encrypted, TLS only.
+"""A bucket on Amazon S3, private, encrypted and TLS only: of weights, of logs and traces, of the database's backups.
 
-Owns: the bucket and everything that is set on it. Does not own: who may read (`ModelAccess`), and the weights.
+Owns: the bucket and everything that is set on it. Does not own: who may read and write (roles of workloads), and what
+lies in it.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import pulumi
 from pulumi_aws.s3 import (
     Bucket,
     BucketLifecycleConfiguration,
+    BucketLifecycleConfigurationRuleArgsDict,
     BucketOwnershipControls,
     BucketPolicy,
     BucketPublicAccessBlock,
@@ -21,29 +23,35 @@ from components.aws.known_after import known_after
 from components.aws.policy_document import Statement, policy_document
 
 NONCURRENT_DAYS: Final = 90
-"""How long weights that were deleted or overwritten can be brought back."""
+"""How long an object that was deleted or overwritten can be brought back."""
 UPLOAD_DAYS: Final = 7
 """After that the parts of an upload that never ended are deleted; they are paid for and listed nowhere."""
 OLDEST_TLS: Final = "1.2"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelBucketArgs:
-    """`name` is unique in all of AWS. `protect`: no `pulumi destroy` takes the bucket."""
+class PrivateBucketArgs:
+    """`name` is unique in all of AWS. `protect`: no `pulumi destroy` takes the bucket.
+
+    versioned: what is deleted or overwritten can be brought back for a while. Not for what deletes its own old objects.
+    """
 
     name: str
     key_arn: pulumi.Input[str]
     protect: bool
+    versioned: bool
 
 
-class ModelBucket(pulumi.ComponentResource):
+class PrivateBucket(pulumi.ComponentResource):
     """Makes the bucket. `name` and `arn` are known once it is closed to the public."""
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: ModelBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("vllm-platform:storage:ModelBucket", name, {}, opts)
+    def __init__(
+        self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("vllm-platform:storage:PrivateBucket", name, {}, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         bucket = Bucket(
             f"{name}-bucket",
@@ -66,7 +74,7 @@ class ModelBucket(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
-        self._versions(name, bucket)
+        self._lifecycle(name, self._versions(name, bucket) if args.versioned else bucket.bucket, args)
         self.name = known_after(bucket.bucket, closed)
         self.arn = known_after(bucket.arn, closed)
         self.register_outputs({"name": self.name, "arn": self.arn})
@@ -96,28 +104,40 @@ class ModelBucket(pulumi.ComponentResource):
         )
         return policy.id
 
-    def _versions(self, name: str, bucket: Bucket) -> None:
+    def _versions(self, name: str, bucket: Bucket) -> pulumi.Output[str]:
         versioning = BucketVersioning(
             f"{name}-versioning",
             bucket=bucket.bucket,
             versioning_configuration={"status": "Enabled"},
             opts=self._child,
         )
+        return versioning.bucket
+
+    def _lifecycle(self, name: str, bucket: pulumi.Output[str], args: PrivateBucketArgs) -> None:
         BucketLifecycleConfiguration(
             f"{name}-lifecycle",
-            bucket=versioning.bucket,
-            rules=[
-                {
-                    "id": "old-versions-and-broken-uploads",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "noncurrent_version_expiration": {"noncurrent_days": NONCURRENT_DAYS},
-                    "expiration": {"expired_object_delete_marker": True},
-                    "abort_incomplete_multipart_upload": {"days_after_initiation": UPLOAD_DAYS},
-                }
-            ],
+            bucket=bucket,
+            rules=[lifecycle_rule(versioned=args.versioned)],
             opts=self._child,
         )
+
+
+def lifecycle_rule(*, versioned: bool) -> BucketLifecycleConfigurationRuleArgsDict:
+    """Return the one rule: what nobody can see any more is deleted."""
+    uploads: BucketLifecycleConfigurationRuleArgsDict = {
+        "id": "broken-uploads",
+        "status": "Enabled",
+        "filter": {"prefix": ""},
+        "abort_incomplete_multipart_upload": {"days_after_initiation": UPLOAD_DAYS},
+    }
+    if not versioned:
+        return uploads
+    return {
+        **uploads,
+        "id": "old-versions-and-broken-uploads",
+        "noncurrent_version_expiration": {"noncurrent_days": NONCURRENT_DAYS},
+        "expiration": {"expired_object_delete_marker": True},
+    }
 
 
 def bucket_statements(bucket: pulumi.Input[str], objects: pulumi.Input[str]) -> list[Statement]:
