@@ -57,12 +57,29 @@ def render(
     done = run(stack, project_root(), out)
     for warning in done.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    charts = f", {done.charts} rendered charts" if done.charts else ""
     typer.echo(
         f"{done.stack}: {done.resources} resources, of them {done.kubernetes} Kubernetes objects, "
-        f"{done.helm} Helm releases and {done.aws} of AWS, in {done.out}"
+        f"{done.helm} Helm releases{charts} and {done.aws} of AWS, in {done.out}"
     )
     chain = done.critical_path
     typer.echo(f"critical path: {len(chain)} resources, {' -> '.join(chain)}")
+
+
+@app.command()
+def graph(
+    stack: Stack,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw it to this file too.", show_default=False)
+    ] = None,
+    output: Annotated[Literal["text", "json"], typer.Option(help="Form of the result.")] = "text",
+) -> None:
+    """Show the order of installation: what waits for what, what can go on at once, the critical path."""
+    from ops.graph import graph as run
+    from rehearsal.project import project_root
+
+    for warning in run(stack, project_root(), svg=svg, output=output):
+        typer.echo(f"warning: {warning}", err=True)
 
 
 @app.command()

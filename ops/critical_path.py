@@ -2,9 +2,30 @@
 
 from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, Final
 
 Node = Mapping[str, Any]
+
+CHART_TYPE: Final = "kubernetes:helm.sh/v4:Chart"
+"""A chart whose objects the provider makes: a component that the program sees from outside only."""
+
+
+def is_resource(node: Node) -> bool:
+    """Whether somebody creates it, so that it takes time. A chart counts as one: only it knows what is in it."""
+    return node["custom"] or node["type"] == CHART_TYPE
+
+
+def direct_waits(resources: Iterable[Node]) -> dict[str, set[str]]:
+    """Return the URNs of the resources that must be there first, by URN.
+
+    A component's inside waits for what the component waits for; who waits for a component waits for its inside.
+    """
+    nodes = {node["urn"]: node for node in resources}
+    inside: dict[str, list[str]] = {urn: [] for urn in nodes}
+    for urn, node in nodes.items():
+        if node["parent"]:
+            inside[node["parent"]].append(urn)
+    return {urn: set(_waits_for(urn, nodes, inside)) for urn in nodes}
 
 
 def critical_path(resources: Iterable[Node]) -> list[Node]:
@@ -13,16 +34,11 @@ def critical_path(resources: Iterable[Node]) -> list[Node]:
     Every resource counts as one: how long AWS takes for each is not known here. Raises graphlib.CycleError.
     """
     nodes = {node["urn"]: node for node in resources}
-    # A component's inside waits for what the component waits for; who waits for a component waits for its inside.
-    inside: dict[str, list[str]] = {urn: [] for urn in nodes}
-    for urn, node in nodes.items():
-        if node["parent"]:
-            inside[node["parent"]].append(urn)
-    waits = {urn: set(_waits_for(urn, nodes, inside)) for urn in nodes}
+    waits = direct_waits(nodes.values())
     longest: dict[str, list[Node]] = {}
     for urn in TopologicalSorter(waits).static_order():
         before = _longest(longest[other] for other in sorted(waits[urn]))
-        longest[urn] = [*before, nodes[urn]] if nodes[urn]["custom"] else before
+        longest[urn] = [*before, nodes[urn]] if is_resource(nodes[urn]) else before
     return _longest(longest[urn] for urn in sorted(longest))
 
 
@@ -44,7 +60,7 @@ def _waits_for(urn: str, nodes: Mapping[str, Node], inside: Mapping[str, list[st
 
 
 def _resources_of(urn: str, nodes: Mapping[str, Node], inside: Mapping[str, list[str]]) -> Iterable[str]:
-    if nodes[urn]["custom"]:
+    if is_resource(nodes[urn]):
         yield urn
     for child in inside[urn]:
         yield from _resources_of(child, nodes, inside)

@@ -1,15 +1,17 @@
 """`vp render`: what a stack would deploy, written to files, without a cloud, a cluster or an engine.
 
-DIR/kubernetes/KIND-NAMESPACE-NAME.yaml   every Kubernetes object, as kubectl takes it
-DIR/helm/RELEASE/{chart.json,values.yaml} every Helm release DIR/aws/TYPE-NAME.json                    the
-inputs of every AWS resource DIR/graph.json                            every resource with parent, provider,
-dependencies and inputs DIR/outputs.json                          what the stack exports Secrets are written
-as [secret], and what only a deployment can tell as [known after deployment]. The same settings give the
-same bytes.
+- DIR/kubernetes/KIND-NAMESPACE-NAME.yaml: every Kubernetes object, as kubectl takes it
+- DIR/helm/NAME/{chart.json,values.yaml}: every Helm release, and every chart that is rendered into plain objects
+- DIR/aws/TYPE-NAME.json: the inputs of every AWS resource
+- DIR/graph.json: every resource with parent, provider, dependencies and inputs
+- DIR/outputs.json: what the stack exports
+
+Secrets are written as [secret], and what only a deployment can tell as [known after deployment]. The same settings
+give the same bytes.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any, Final
 
 import yaml
 
-from ops.critical_path import critical_path
+from ops.critical_path import CHART_TYPE, critical_path
 from ops.program_graph import ProgramGraph, program_graph
 from rehearsal.errors import UserError
 
@@ -25,6 +27,8 @@ MARKER: Final = ".vp-render.json"
 """Lists the files of a render, so that the next one removes those and nothing else."""
 STACK_TYPE: Final = "pulumi:pulumi:Stack"
 RELEASE_TYPE: Final = "kubernetes:helm.sh/v3:Release"
+HELM_TYPES: Final = frozenset({RELEASE_TYPE, CHART_TYPE})
+"""What is a chart: what objects are in it only the chart knows."""
 _KUBERNETES: Final = "kubernetes:"
 _AWS: Final = "aws:"
 _HEAD: Final = ("apiVersion", "kind", "metadata")
@@ -39,6 +43,7 @@ class RenderError(UserError):
 class RenderSummary:
     """What was written. `files` are relative to `out`; `warnings` are what the program logged.
 
+    helm, charts: Helm releases, and charts that Helm renders only: their objects are Pulumi's.
     critical_path: logical names of the longest chain of resources that wait for each other.
     """
 
@@ -46,6 +51,7 @@ class RenderSummary:
     out: Path
     kubernetes: int
     helm: int
+    charts: int
     aws: int
     resources: int
     critical_path: tuple[str, ...]
@@ -66,10 +72,11 @@ def render(stack: str, root: Path, out: Path) -> RenderSummary:
 def write(graph: ProgramGraph, stack: str, out: Path) -> RenderSummary:
     """Write what a program asked for below `out`. Raises RenderError as `render` does."""
     previous = _previous_files(out)
-    objects, releases, aws = kubernetes_files(graph), helm_files(graph), aws_files(graph)
+    objects, helm, aws = kubernetes_files(graph), helm_files(graph), aws_files(graph)
+    types = Counter(node["type"] for node in graph.resources)
     files = {
         **objects,
-        **releases,
+        **helm,
         **aws,
         "graph.json": graph_json(graph),
         "outputs.json": outputs_json(graph),
@@ -79,7 +86,8 @@ def write(graph: ProgramGraph, stack: str, out: Path) -> RenderSummary:
         stack=stack,
         out=out,
         kubernetes=len(objects),
-        helm=len(releases) // 2,
+        helm=types[RELEASE_TYPE],
+        charts=types[CHART_TYPE],
         aws=len(aws),
         resources=len(graph.resources),
         critical_path=tuple(node["name"] for node in critical_path(graph.resources)),
@@ -93,25 +101,32 @@ def kubernetes_files(graph: ProgramGraph) -> dict[str, str]:
     objects = [
         node["inputs"]
         for node in graph.resources
-        if node["type"].startswith(_KUBERNETES) and node["type"] != RELEASE_TYPE
+        if node["type"].startswith(_KUBERNETES) and node["type"] not in HELM_TYPES
     ]
     named = _unique((_object_name(document), _group(document), _yaml(document)) for document in objects)
     return {f"kubernetes/{name}.yaml": text for name, text in named.items()}
 
 
 def helm_files(graph: ProgramGraph) -> dict[str, str]:
-    """Return chart and values of every Helm release, by path."""
-    files: dict[str, str] = {}
+    """Return chart and values of every Helm release and every rendered chart, by path."""
+    found: list[tuple[str, str, Mapping[str, Any]]] = []
     for node in graph.resources:
-        if node["type"] != RELEASE_TYPE:
-            continue
-        inputs: Mapping[str, Any] = node["inputs"]
-        folder = f"helm/{inputs.get('name', node['name'])}"
-        files[f"{folder}/values.yaml"] = yaml.safe_dump(inputs.get("values", {}), sort_keys=True)
-        files[f"{folder}/chart.json"] = _json(
-            {key: value for key, value in inputs.items() if key != "values"}
-        )
-    return files
+        if node["type"] in HELM_TYPES:
+            inputs: Mapping[str, Any] = node["inputs"]
+            found.append((inputs.get("name", node["name"]), inputs.get("namespace", "default"), inputs))
+    values = _unique((name, space, _values(inputs)) for name, space, inputs in found)
+    charts = _unique((name, space, _chart(inputs)) for name, space, inputs in found)
+    return {f"helm/{name}/values.yaml": text for name, text in values.items()} | {
+        f"helm/{name}/chart.json": text for name, text in charts.items()
+    }
+
+
+def _values(inputs: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(inputs.get("values", {}), sort_keys=True)
+
+
+def _chart(inputs: Mapping[str, Any]) -> str:
+    return _json({key: value for key, value in inputs.items() if key != "values"})
 
 
 def aws_files(graph: ProgramGraph) -> dict[str, str]:

@@ -5,15 +5,21 @@ from typing import Any
 
 import pytest
 
-from ops.critical_path import critical_path
+from ops.critical_path import CHART_TYPE, critical_path, direct_waits
 
 
 def _node(
-    name: str, *needs: str, parent: str = "", custom: bool = True, provider: str = ""
+    name: str,
+    *needs: str,
+    parent: str = "",
+    custom: bool = True,
+    provider: str = "",
+    type_: str = "a:b:Thing",
 ) -> dict[str, Any]:
     return {
         "urn": name,
         "name": name,
+        "type": type_,
         "parent": parent,
         "provider": provider,
         "dependencies": needs,
@@ -49,6 +55,15 @@ def test_who_waits_for_a_component_waits_for_what_is_in_it() -> None:
 def test_what_is_in_a_component_waits_for_what_the_component_waits_for() -> None:
     group = _node("group", "before", custom=False)
     assert _names(_node("before"), group, _node("child", parent="group")) == ["before", "child"]
+
+
+def test_a_rendered_chart_is_one_resource_though_nothing_of_its_inside_is_seen() -> None:
+    """A component of another language: its inside is made by the provider, not by the program."""
+    group = _node("group", custom=False)
+    chart = _node("chart", "before", parent="group", custom=False, type_=CHART_TYPE)
+    nodes = [_node("before"), group, chart, _node("after", "group")]
+    assert _names(*nodes) == ["before", "chart", "after"]
+    assert direct_waits(nodes)["after"] == {"chart"}
 
 
 def test_a_circle_is_an_error() -> None:

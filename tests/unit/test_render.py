@@ -11,11 +11,14 @@ import yaml
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.core.v1 import ConfigMap
 from pulumi_kubernetes.helm.v3 import Release
+from pulumi_kubernetes.helm.v4 import Chart
 
+from ops.critical_path import CHART_TYPE
 from ops.program_graph import ProgramError, ProgramGraph, stack_config
 from ops.recorder import HIDDEN, UNKNOWN, Recorder, record
 from ops.render import (
     MARKER,
+    RELEASE_TYPE,
     RenderError,
     aws_files,
     graph_json,
@@ -23,6 +26,7 @@ from ops.render import (
     kubernetes_files,
     outputs_json,
     render,
+    write,
 )
 
 pytestmark = pytest.mark.unit
@@ -156,6 +160,40 @@ class TestFiles:
         assert yaml.safe_load(files["helm/keda/values.yaml"]) == {"a": {"b": 1}}
         assert json.loads(files["helm/keda/chart.json"])["version"] == "2.20.2"
         assert kubernetes_files(graph) == {}
+
+    def test_a_rendered_chart_is_written_as_a_release_is(self, deploy: Deploy) -> None:
+        def program() -> None:
+            Chart(
+                "gateway-api",
+                name="gateway-api",
+                chart="gateway-crds-helm",
+                version="v1.9.1",
+                values={"crds": {"gatewayAPI": {"enabled": True}}},
+                opts=pulumi.ResourceOptions(provider=Provider("k8s", kubeconfig="{}")),
+            )
+
+        chart = deploy(program).one("kubernetes:helm.sh/v4:Chart")
+        graph = _graph(_node(chart.type, chart.inputs, chart.name))
+        files = helm_files(graph)
+        values = yaml.safe_load(files["helm/gateway-api/values.yaml"])
+        assert values == {"crds": {"gatewayAPI": {"enabled": True}}}
+        assert json.loads(files["helm/gateway-api/chart.json"])["chart"] == "gateway-crds-helm"
+        assert kubernetes_files(graph) == {}
+
+    def test_releases_of_one_name_are_told_apart_by_their_namespaces(self) -> None:
+        one, other = (
+            _node(RELEASE_TYPE, {"name": "kong", "namespace": space, "chart": "kong"}) for space in ("a", "b")
+        )
+        assert {name.split("/")[1] for name in helm_files(_graph(one, other))} == {"kong-a", "kong-b"}
+
+    def test_releases_and_rendered_charts_are_counted_apart(self, tmp_path: Path) -> None:
+        types = (RELEASE_TYPE, RELEASE_TYPE, CHART_TYPE)
+        nodes = [
+            {**_node(type_, {"name": f"c{index}"}, f"c{index}"), "custom": type_ == RELEASE_TYPE}
+            for index, type_ in enumerate(types)
+        ]
+        summary = write(_graph(*nodes), "s", tmp_path / "out")
+        assert (summary.helm, summary.charts, summary.kubernetes) == (2, 1, 0)
 
     def test_aws_resources_are_json_by_type_and_name(self) -> None:
         files = aws_files(_graph(_node("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/16"}, "main")))
