@@ -1,4 +1,6 @@
-"""vllm-platform: settings -> cluster -> rules -> nodes and storage -> models -> edge -> outputs, in one graph.
+"""vllm-platform: settings -> cluster -> rules -> nodes and storage -> platform -> data -> models -> edge -> outputs.
+
+All in one graph: what waits for what is said by data, and by the catalogue of add-ons.
 
 `pulumi up` and `pulumi preview` run this file; `vp render` runs it under a recorder, by another name.
 """
@@ -10,14 +12,16 @@ from pathlib import Path
 
 import pulumi
 
+from components.addons.platform import install_platform
 from components.aws.entry import create_cluster_base, create_cluster_services, create_edge
+from components.data import create_database
 from components.deployability import refuse_what_can_not_run
 from components.gpu_admission import GpuAdmission, GpuAdmissionArgs
-from components.inference_service import Serving
 from components.kubernetes_provider import kubernetes_provider
+from components.model_fleet import deploy_models
 from components.model_namespace import ModelNamespace, ModelNamespaceArgs
 from components.model_priorities import ModelPriorities, ModelPrioritiesArgs
-from components.model_service import ModelService, ModelServiceArgs
+from components.served_apis import refuse_what_is_not_served
 from components.shared_claim import SharedClaim, SharedClaimArgs
 from components.stack_outputs import export_all
 from components.state_backend import PulumiRun
@@ -51,28 +55,25 @@ def deploy(settings: Settings) -> None:
         )
         SharedClaim("shared-weights", claim, on_cluster)
 
+    # Platform and data
+    addons = install_platform(settings, services.around, on_cluster)
+    create_database(settings, services.around, addons, on_cluster)
+
     # Models
-    models: dict[str, ModelService] = {}
-    for model in settings.enabled_models:
-        pool = settings.pool_of(model)
-        serving = Serving(
-            model=model,
-            pool=pool,
-            zones=settings.zones_of(pool),
-            region=settings.cluster.region,
-            image=settings.image_reference(model),
-            store=settings.storage.store,
-        )
-        priority = priorities.classes[model.tier]
-        args = ModelServiceArgs(namespace=namespace.name, priority_class=priority, serving=serving)
-        options = pulumi.ResourceOptions(providers=[kubernetes], depends_on=services.before(model, pool))
-        models[model.name] = ModelService(model.name, args, options)
+    serving = [addons[unit] for unit in ("kserve",) if unit in addons]
+    models = deploy_models(
+        settings,
+        namespace=namespace.name,
+        priorities=priorities.classes,
+        before=lambda model, pool: [*services.before(model, pool), *serving],
+        on_cluster=on_cluster,
+    )
 
     # Edge
-    url = create_edge(settings, base, kubernetes, namespace=namespace.name)
+    url = create_edge(settings, base, kubernetes, namespace=namespace.name, addons=services.addons)
 
     # Exports
-    export_all(settings, models, url)
+    export_all(settings, models, {**services.addons, **addons}, url)
 
 
 def main() -> None:
@@ -83,6 +84,7 @@ def main() -> None:
             run = PulumiRun(environment=os.environ, folder=Path.cwd(), home=Path.home())
             preview = pulumi.runtime.is_dry_run()
             refuse_what_can_not_run(settings, stack=pulumi.get_stack(), preview=preview, run=run)
+            refuse_what_is_not_served(settings, stack=pulumi.get_stack())
         deploy(settings)
     except SettingsError as error:
         pulumi.log.error(str(error))

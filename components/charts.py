@@ -13,12 +13,16 @@ OCI: Final = "oci://"
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """One chart. `repository` is an address of an index, or begins with `oci://`. `why_held`: what keeps a newer one out."""
+    """One chart. `repository` is an address of an index, or begins with `oci://`. `why_held`: what keeps a newer one out.
+
+    app: version of what it installs, where that is another number than the chart's.
+    """
 
     name: str
     repository: str
     version: str
     why_held: str = ""
+    app: str = ""
 
     @property
     def reference(self) -> str:
@@ -68,6 +72,7 @@ METRICS_SERVER: Final = Chart(
     name="metrics-server",
     repository="https://kubernetes-sigs.github.io/metrics-server",
     version="3.13.0",
+    app="0.8.0",
 )
 ISTIO_BASE: Final = Chart(name="base", repository=_ISTIO_REPOSITORY, version=ISTIO_VERSION)
 ISTIOD: Final = Chart(name="istiod", repository=_ISTIO_REPOSITORY, version=ISTIO_VERSION)
@@ -87,42 +92,50 @@ KSERVE_RUNTIMES: Final = Chart(
 )
 KEDA: Final = Chart(name="keda", repository="https://kedacore.github.io/charts", version="2.20.2")
 PROMETHEUS_CRDS: Final = Chart(
-    name="prometheus-operator-crds", repository=_PROMETHEUS_REPOSITORY, version="31.0.1"
+    name="prometheus-operator-crds", repository=_PROMETHEUS_REPOSITORY, version="31.0.1", app="v0.93.1"
 )
-PROMETHEUS: Final = Chart(name="kube-prometheus-stack", repository=_PROMETHEUS_REPOSITORY, version="88.5.3")
+PROMETHEUS: Final = Chart(
+    name="kube-prometheus-stack", repository=_PROMETHEUS_REPOSITORY, version="88.5.3", app="v0.93.1"
+)
 PROMETHEUS_ADAPTER: Final = Chart(
-    name="prometheus-adapter", repository=_PROMETHEUS_REPOSITORY, version="5.3.0"
+    name="prometheus-adapter", repository=_PROMETHEUS_REPOSITORY, version="5.3.0", app="v0.12.0"
 )
-LOKI: Final = Chart(name="loki", repository=_GRAFANA_REPOSITORY, version="18.11.0")
+LOKI: Final = Chart(name="loki", repository=_GRAFANA_REPOSITORY, version="18.11.0", app="3.7.6")
 TEMPO: Final = Chart(
     name="tempo",
     repository=_GRAFANA_REPOSITORY,
     version="2.2.4",
     why_held="the chart of one binary; `tempo-distributed` from 3.0 on needs Kafka",
+    app="2.10.8",
 )
 OTEL_COLLECTOR: Final = Chart(
     name="opentelemetry-collector",
     repository="https://open-telemetry.github.io/opentelemetry-helm-charts",
     version="0.170.0",
+    app="0.158.0",
 )
 KONG: Final = Chart(
     name="kong",
     repository="https://charts.konghq.com",
     version="3.4.1",
     why_held="its image stays at 3.9: from 3.10 on Kong is published with a licence only",
+    app="3.9",
 )
-VAULT: Final = Chart(name="vault", repository="https://helm.releases.hashicorp.com", version="0.34.1")
+VAULT: Final = Chart(
+    name="vault", repository="https://helm.releases.hashicorp.com", version="0.34.1", app="2.0.4"
+)
 EXTERNAL_SECRETS: Final = Chart(
     name="external-secrets", repository="https://charts.external-secrets.io", version="2.9.0"
 )
-CLOUDNATIVE_PG: Final = Chart(name="cloudnative-pg", repository=_CNPG_REPOSITORY, version="0.29.0")
-BARMAN_CLOUD: Final = Chart(name="plugin-barman-cloud", repository=_CNPG_REPOSITORY, version="0.7.0")
-HARBOR: Final = Chart(name="harbor", repository="https://helm.goharbor.io", version="1.19.1")
+CLOUDNATIVE_PG: Final = Chart(
+    name="cloudnative-pg", repository=_CNPG_REPOSITORY, version="0.29.0", app="1.30.0"
+)
+BARMAN_CLOUD: Final = Chart(
+    name="plugin-barman-cloud", repository=_CNPG_REPOSITORY, version="0.7.0", app="v0.13.0"
+)
+HARBOR: Final = Chart(name="harbor", repository="https://helm.goharbor.io", version="1.19.1", app="2.15.1")
 KARPENTER: Final = Chart(
-    name="karpenter",
-    repository=_KARPENTER_REPOSITORY,
-    version=KARPENTER_VERSION,
-    why_held=_KARPENTER_HELD,
+    name="karpenter", repository=_KARPENTER_REPOSITORY, version=KARPENTER_VERSION, why_held=_KARPENTER_HELD
 )
 KARPENTER_CRD: Final = Chart(
     name="karpenter-crd",
@@ -131,7 +144,83 @@ KARPENTER_CRD: Final = Chart(
     why_held=_KARPENTER_HELD,
 )
 LOAD_BALANCER_CONTROLLER: Final = Chart(
-    name="aws-load-balancer-controller",
-    repository="https://aws.github.io/eks-charts",
-    version="3.5.0",
+    name="aws-load-balancer-controller", repository="https://aws.github.io/eks-charts", version="3.5.0"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two products that must fit. tested: what upstream tests together, with the source; `here`: what this table installs."""
+
+    first: str
+    second: str
+    tested: str
+    here: str
+    source: str
+
+    @property
+    def as_tested(self) -> bool:
+        """Whether upstream tests exactly these two."""
+        return self.tested == self.here
+
+
+_KSERVE_SOURCE: Final = "kserve v0.20.0, kserve-deps.env"
+PAIRS: Final[tuple[Pair, ...]] = (
+    Pair(
+        first="Envoy Gateway",
+        second="Gateway API",
+        tested="v1.9.1 with v1.6.1",
+        here=f"{ENVOY_GATEWAY_VERSION} with v1.6.1",
+        source="gateway v1.9.1, charts/gateway-crds-helm (one bundle, of one release)",
+    ),
+    Pair(
+        first="kube-prometheus-stack",
+        second="prometheus-operator-crds",
+        tested="operator v0.93.1 with kinds of v0.93.1",
+        here=f"operator {PROMETHEUS.app} with kinds of {PROMETHEUS_CRDS.app}",
+        source="both charts' appVersion",
+    ),
+    Pair(
+        first="KServe",
+        second="cert-manager",
+        tested="v0.20.0 with v1.17.0",
+        here=f"{KSERVE_VERSION} with {CERT_MANAGER.version}",
+        source=_KSERVE_SOURCE,
+    ),
+    Pair(
+        first="KServe",
+        second="KEDA",
+        tested="v0.20.0 with 2.18.0",
+        here=f"{KSERVE_VERSION} with {KEDA.version}",
+        source=_KSERVE_SOURCE,
+    ),
+    Pair(
+        first="KServe",
+        second="Istio",
+        tested="v0.20.0 with 1.27.1",
+        here=f"{KSERVE_VERSION} with {ISTIO_VERSION}",
+        source=_KSERVE_SOURCE,
+    ),
+    Pair(
+        first="KServe",
+        second="prometheus-adapter",
+        tested="v0.20.0 with chart 5.3.0",
+        here=f"{KSERVE_VERSION} with chart {PROMETHEUS_ADAPTER.version}",
+        source=_KSERVE_SOURCE,
+    ),
+    Pair(
+        first="Istio",
+        second="Gateway API",
+        tested="1.30.3 with v1.5.1",
+        here=f"{ISTIO_VERSION} with v1.6.1",
+        source="istio 1.30.3, go.mod",
+    ),
+    Pair(
+        first="Karpenter",
+        second="Kubernetes",
+        tested="from 1.13 on with 1.36",
+        here="from 1.13 on with 1.36",
+        source="Karpenter's compatibility table",
+    ),
+)
+"""Where the two differ, newer releases of a stable API are relied on: nothing that upstream says it tests."""

@@ -4,7 +4,7 @@ import pulumi
 
 from components.state_backend import PulumiRun, StateComparison, compare_state
 from settings import Problem, Settings, SettingsError
-from settings.cluster import EksCluster, RehearsalCluster
+from settings.cluster import RehearsalCluster
 
 NOTHING_TO_COMPARE = StateComparison(problems=(), warnings=())
 
@@ -17,7 +17,7 @@ def refuse_what_can_not_run(
     run: where the engine's own settings are read. None leaves its state unasked.
     """
     state = state_elsewhere(settings, stack, run)
-    later = [*placeholder_images(settings), *models_without_server(settings, stack)]
+    later = placeholder_images(settings)
     refused = [*state.problems, *([] if preview else later)]
     if refused:
         raise SettingsError(stack, refused)
@@ -32,18 +32,6 @@ def state_elsewhere(settings: Settings, stack: str, run: PulumiRun | None) -> St
     if run is None or settings.state is None or isinstance(settings.cluster, RehearsalCluster):
         return NOTHING_TO_COMPARE
     return compare_state(settings.state, stack, run)
-
-
-def models_without_server(settings: Settings, stack: str) -> list[Problem]:
-    """Return the models that nothing would serve: on a cluster that the program creates there is no KServe yet."""
-    if not isinstance(settings.cluster, EksCluster):
-        return []
-    reason = "this version does not install KServe on EKS yet: nothing would serve the model"
-    fix = (
-        "write `enabled: false` until then, or deploy to a cluster that has KServe with cluster.kind existing; "
-        f"`vp rehearse {stack}` shows the models at work"
-    )
-    return [Problem(f"models[{model.name}].enabled", True, reason, fix) for model in settings.enabled_models]  # noqa: FBT003 - the value that stands there
 
 
 def placeholder_images(settings: Settings) -> list[Problem]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pulumi
 
+from components.addons.pattern import Addon
+from components.addons.prometheus import PROMETHEUS_URL
 from components.engine_args import engine_args
 from components.model_service import ModelService
 from settings import EksCluster, Settings
@@ -25,13 +27,13 @@ def model_outputs(settings: Settings, services: Mapping[str, ModelService]) -> d
     }
 
 
-def release_outputs(settings: Settings) -> dict[str, dict[str, Any]]:
+def release_outputs(settings: Settings, addons: Mapping[str, Addon]) -> dict[str, dict[str, Any]]:
     """Return what a release is made of: what runs here, and nothing about where."""
     models = settings.enabled_models
     return {
         "images": {model.name: settings.image_reference(model) for model in models},
         "revisions": {model.name: model.revision for model in models},
-        "charts": {},
+        "charts": {unit: addon.chart.version for unit, addon in sorted(addons.items())},
         "engine_args": {model.name: engine_args(model) for model in models},
     }
 
@@ -47,11 +49,16 @@ def cluster_outputs(settings: Settings) -> dict[str, str]:
 
 
 def export_all(
-    settings: Settings, services: Mapping[str, ModelService], url: pulumi.Output[str] | None
+    settings: Settings,
+    services: Mapping[str, ModelService],
+    addons: Mapping[str, Addon],
+    url: pulumi.Output[str] | None,
 ) -> None:
     """Export all of it. `url` is the platform's address on the internet, if it has one."""
     pulumi.export("cluster", cluster_outputs(settings))
     pulumi.export("models", model_outputs(settings, services))
-    pulumi.export("release", release_outputs(settings))
+    pulumi.export("release", release_outputs(settings, addons))
+    if "prometheus" in addons:
+        pulumi.export("prometheus_url", PROMETHEUS_URL)
     if url is not None:
         pulumi.export("url", url)

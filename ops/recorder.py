@@ -22,7 +22,7 @@ from pulumi.runtime.mocks import (
     Mocks,
     MockSettings,
 )
-from pulumi.runtime.proto import engine_pb2
+from pulumi.runtime.proto import callback_pb2, engine_pb2
 from pulumi.runtime.settings import configure
 
 STACK_TYPE: Final = "pulumi:pulumi:Stack"
@@ -160,6 +160,14 @@ class Recorder(MockMonitor):
         return found[0]
 
 
+class _NoCallbacks:
+    """Stands where the engine would call the program back, for `transforms`. Nothing here calls: what they change is not seen."""
+
+    def register_transform(self, _: object) -> callback_pb2.Callback:
+        """Take one."""
+        return callback_pb2.Callback()
+
+
 @contextmanager
 def _event_loop_of_this_thread() -> Generator[None]:
     """Lend the thread an event loop. Pulumi's mock would make one for it and never close it."""
@@ -189,6 +197,7 @@ def record(program: Callable[[], object], *, project: str, stack: str) -> Record
                 stack=stack,
                 dry_run=True,
                 organization=None,
+                callbacks=_NoCallbacks(),
             )
         )
         asyncio.run(pulumi.runtime.run_in_stack(lambda: _without_result(program)))

@@ -11,6 +11,7 @@ from rich.console import Console
 from rehearsal.cluster import lifecycle
 from rehearsal.cluster.layout import ClusterLayout
 from rehearsal.cluster.nodes import Reconciled, node_objects, reconcile_nodes
+from rehearsal.definitions import define, tools_of
 from rehearsal.errors import UserError
 from rehearsal.outcome import ModelOutcome, print_outcomes, wait_for_models
 from rehearsal.substitutions import Config, Substitution, substitute
@@ -64,6 +65,11 @@ def start_cluster(
         status.update("bringing the simulated nodes in line with the pools")
         with lifecycle.connect(layout) as api:
             changed = reconcile_nodes(api, node_objects(plan.settings, api.version()))
+            # KServe's are the cluster's own.
+            kinds = [unit.name for unit in plan.settings.asked.units("existing") if unit.addon != "kserve"]
+            if kinds:
+                status.update("defining the kinds of add-ons")
+                define(api, tools, kinds)
     return layout, changed
 
 
@@ -84,7 +90,7 @@ def rehearse(stack: str, root: Path, console: Console) -> list[ModelOutcome]:
     """Do it all: tools, cluster, nodes, `pulumi up`, and a look at every model. Raises UserError or SettingsError."""
     chosen = plan(stack, root)
     print_substitutions(console, chosen)
-    tools = ensure_tools(REHEARSAL_TOOLS, console)
+    tools = ensure_tools(_tools_of(chosen), console)
     layout, nodes = start_cluster(chosen, root, tools, console)
     counts = f"{nodes.created} new, {nodes.replaced} replaced, {nodes.deleted} removed, {nodes.unchanged} unchanged"
     console.print(f"nodes: {counts}", highlight=False)
@@ -99,6 +105,10 @@ def rehearse(stack: str, root: Path, console: Console) -> list[ModelOutcome]:
     return outcomes
 
 
+def _tools_of(plan: Plan) -> list[str]:
+    return list(dict.fromkeys([*REHEARSAL_TOOLS, *tools_of(plan.settings.asked.units("existing"))]))
+
+
 def destroy(stack: str, root: Path, console: Console) -> dict[str, int]:
     """`pulumi destroy` of a rehearsal stack; its cluster goes on. Raises UserError when the cluster does not run."""
     chosen = plan(stack, root)
@@ -106,7 +116,7 @@ def destroy(stack: str, root: Path, console: Console) -> dict[str, int]:
     if lifecycle.status(layout).state != "running":
         message = f"the rehearsal cluster {stack} does not run: there is nothing to destroy. `vp cluster down {stack}` removes what is left of it."
         raise UserError(message)
-    return open_stack(chosen, layout, ensure_tools(REHEARSAL_TOOLS, console), console).destroy()
+    return open_stack(chosen, layout, ensure_tools(_tools_of(chosen), console), console).destroy()
 
 
 def print_substitutions(console: Console, plan: Plan) -> None:

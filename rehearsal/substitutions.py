@@ -9,6 +9,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from settings.addon_choices import choices_of
+from settings.database import Backups, Postgres
 from settings.stack import Settings
 from settings.storage import CreatedBucket, ExistingBucket
 
@@ -80,6 +82,48 @@ def _aws_storage(settings: Settings) -> str | None:
     return ", ".join(found) or None
 
 
+def _addons(settings: Settings, _: str) -> Config | None:
+    """Only what serves the models, and the kinds of what the program makes objects of."""
+    return {"cloudnative_pg": "existing"} if settings.database.kind == "postgres" else None
+
+
+def _managed_addons(settings: Settings) -> str | None:
+    if settings.cluster.kind == "rehearsal":
+        return None
+    found = [f"{name} ({choice})" for name, choice in choices_of(settings.asked).items() if choice != "off"]
+    return ", ".join(found) or None
+
+
+def _observability(settings: Settings, _: str) -> Config:
+    return settings.observability.model_dump(mode="json") | {"store": {"kind": "volumes"}}
+
+
+def _telemetry_bucket(settings: Settings) -> str | None:
+    store = settings.observability.store
+    return (
+        f"bucket {store.name} ({store.kind})" if isinstance(store, CreatedBucket | ExistingBucket) else None
+    )
+
+
+def _database(settings: Settings, _: str) -> Config:
+    """The same database, with its backups in a store that is not there: the top-level domain is reserved."""
+    own = settings.database.model_dump(mode="json")
+    elsewhere = {"endpoint": "https://s3.invalid", "credentials_secret": "backup-store"}
+    bucket = {"kind": "compatible", "name": own["backups"]["bucket"]["name"], **elsewhere}
+    return own | {"backups": own["backups"] | {"bucket": bucket}}
+
+
+def _backup_bucket(settings: Settings) -> str | None:
+    if not isinstance(settings.database, Postgres) or not isinstance(settings.database.backups, Backups):
+        return None
+    bucket = settings.database.backups.bucket
+    return (
+        f"bucket {bucket.name} ({bucket.kind})"
+        if isinstance(bucket, CreatedBucket | ExistingBucket)
+        else None
+    )
+
+
 def _edge(settings: Settings) -> str | None:
     return f"cloudfront, {settings.edge.domain}" if settings.edge.kind == "cloudfront" else None
 
@@ -140,6 +184,30 @@ TABLE: tuple[_Row, ...] = (
         applies=_edge,
         rehearsal="off",
         not_exercised="firewall, CloudFront, load balancer, certificates, DNS",
+    ),
+    _Row(
+        what="add-ons",
+        section="addons",
+        swap=_addons,
+        applies=_managed_addons,
+        rehearsal="KServe's controller as a process; no chart is installed, for no simulated pod would answer its webhooks",
+        not_exercised="charts, operators, mesh, gateway, metrics, logs, traces, secrets",
+    ),
+    _Row(
+        what="logs and traces",
+        section="observability",
+        swap=_observability,
+        applies=_telemetry_bucket,
+        rehearsal="no bucket",
+        not_exercised="S3, its encryption and rights",
+    ),
+    _Row(
+        what="database's backups",
+        section="database",
+        swap=_database,
+        applies=_backup_bucket,
+        rehearsal="the real kinds of CloudNativePG take the objects; no operator acts on them",
+        not_exercised="PostgreSQL, its replicas, backups and recovery",
     ),
     _Row(
         what="state",

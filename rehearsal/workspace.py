@@ -18,8 +18,9 @@ from rehearsal.toolchain import Toolchain
 PASSPHRASE = "rehearsal"  # noqa: S105 - a throwaway, see above
 # Made once with that passphrase. A fixed salt keeps repeated runs from writing a new one each time.
 SALT = "v1:MZvhhp8pX3E=:v1:mUlN9ZTk+opeD4LU:TtnbPmDWFzyU6nA6WOOPSELUNdCGag=="
-# `.rehearsal` because the program names its kubeconfig relative to the folder that Pulumi runs in.
-LINKS = ("__main__.py", "requirements.txt", ".venv", ".rehearsal")
+# `.rehearsal` because the program names its kubeconfig relative to the folder that Pulumi runs in, `components` because of
+# Helm's post-renderer, which it names so too.
+LINKS = ("__main__.py", "components", "requirements.txt", ".venv", ".rehearsal")
 
 
 def project_folder(layout: ClusterLayout) -> Path:

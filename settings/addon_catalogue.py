@@ -19,6 +19,7 @@ class Unit:
     owns: what only one unit of a cluster may have, in words that a refusal shows.
     serves: APIs, as `group/version`, that are there once it is; how one that exists is recognised.
     volumes: it stores on volumes, so the cluster must have a storage class.
+    runs: it has pods, so the cluster must have nodes; definitions of kinds have none.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Unit:
     owns: tuple[str, ...] = ()
     serves: tuple[str, ...] = ()
     volumes: bool = False
+    runs: bool = True
 
 
 # The kinds ServiceMonitor and PodMonitor: whoever is watched has one, where somebody reads it.
@@ -40,12 +42,14 @@ CATALOGUE: Final[tuple[Unit, ...]] = (
         addon="gateway_api",
         owns=("the kinds of the Gateway API",),
         serves=("gateway.networking.k8s.io/v1",),
+        runs=False,
     ),
     Unit(
         name="prometheus-definitions",
         addon="prometheus",
         owns=("the kinds of the Prometheus operator",),
         serves=("monitoring.coreos.com/v1",),
+        runs=False,
     ),
     Unit(
         name="prometheus",
@@ -74,6 +78,7 @@ CATALOGUE: Final[tuple[Unit, ...]] = (
         addon="istio",
         owns=("the kinds of Istio",),
         serves=("security.istio.io/v1", "networking.istio.io/v1"),
+        runs=False,
     ),
     Unit(name="istiod", addon="istio", needs={"istio-base": "its kinds and its account"}),
     Unit(name="istio-cni", addon="istio"),
@@ -87,6 +92,7 @@ CATALOGUE: Final[tuple[Unit, ...]] = (
         addon="kserve",
         owns=("the kinds of KServe",),
         serves=("serving.kserve.io/v1beta1", "serving.kserve.io/v1alpha1"),
+        runs=False,
     ),
     Unit(
         name="kserve",
@@ -100,6 +106,7 @@ CATALOGUE: Final[tuple[Unit, ...]] = (
         name="kserve-runtimes",
         addon="kserve_runtimes",
         needs={"kserve": "the webhook that checks ClusterServingRuntimes"},
+        runs=False,
     ),
     Unit(
         name="keda",
@@ -124,6 +131,7 @@ CATALOGUE: Final[tuple[Unit, ...]] = (
         addon="envoy_gateway",
         owns=("the kinds of Envoy Gateway",),
         serves=("gateway.envoyproxy.io/v1alpha1",),
+        runs=False,
     ),
     Unit(
         name="envoy-gateway",
@@ -185,6 +193,7 @@ CATALOGUE: Final[tuple[Unit, ...]] = (
         addon="karpenter",
         owns=("the kinds of Karpenter",),
         serves=("karpenter.sh/v1", "karpenter.k8s.aws/v1"),
+        runs=False,
     ),
     Unit(
         name="karpenter",

@@ -33,7 +33,7 @@ ALWAYS_ON_EKS: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What of a stack decides about add-ons. `models`: those that are deployed."""
+    """What of a stack decides about add-ons. `models`: those that are deployed. `catalogue` is another one in tests."""
 
     addons: Addons
     cluster: Cluster
@@ -41,6 +41,7 @@ class Asked:
     models: Sequence[Model]
     edge: Edge
     database: Database
+    catalogue: tuple[Unit, ...] = CATALOGUE
 
     def choice(self, addon: str) -> Choice:
         """Return the stack's word for an add-on, or what it means to say none."""
@@ -49,7 +50,9 @@ class Asked:
 
     def units(self, *choices: Choice) -> tuple[Unit, ...]:
         """Return the charts of the add-ons with one of these choices, less those that nothing asks for."""
-        return tuple(unit for unit in CATALOGUE if self.choice(unit.addon) in choices and self._wanted(unit))
+        return tuple(
+            unit for unit in self.catalogue if self.choice(unit.addon) in choices and self._wanted(unit)
+        )
 
     def _wanted(self, unit: Unit) -> bool:
         """Backups are a chart of their own, and some databases have none."""

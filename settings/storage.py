@@ -13,6 +13,8 @@ from settings.scalars import ClaimName, MemoryQuantity
 _BUCKET: Final = re.compile(r"[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 DEFAULT_CLAIM: Final = "pvc-nfs-models"
+EBS_CLASS: Final = "gp3"
+"""Storage class that the program makes on EKS."""
 
 
 def _bucket(value: str) -> str:
@@ -114,10 +116,14 @@ Share = Annotated[EfsShare | NfsShare | NoShare, Field(discriminator="kind")]
 
 
 class Storage(Section):
-    """Both places."""
+    """Both places, and the class of the volumes that add-ons keep their own data on.
+
+    volume_class: None is `gp3`, which the program makes on EKS, and the cluster's default class elsewhere.
+    """
 
     bucket: Bucket = NoBucket(kind="off")
     shared: Share = NoShare(kind="off")
+    volume_class: ClaimName | None = None
 
     @property
     def store(self) -> CompatibleBucket | None:

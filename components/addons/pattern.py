@@ -44,6 +44,7 @@ class AddonArgs:
 class Addon(pulumi.ComponentResource):
     """Installs one chart. `ready`: the release's name, known once its pods run and its webhooks answer."""
 
+    chart: Chart
     ready: pulumi.Output[str]
 
     def _install(
@@ -62,6 +63,7 @@ class Addon(pulumi.ComponentResource):
         release has them. keep_definitions: for a chart whose definitions would go with the release, and that has no
         option to keep them.
         """
+        self.chart = chart
         place = chart_place(chart, args.charts)
         release = Release(
             f"{name}-release",
@@ -87,6 +89,7 @@ class Addon(pulumi.ComponentResource):
 
         They are upgraded with the chart and stay when the add-on goes.
         """
+        self.chart = chart
         place = chart_place(chart, args.charts)
         rendered = RenderedChart(
             f"{name}-definitions",

@@ -3,15 +3,15 @@
 A function that wires components, like `cluster_services`.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 
-from components.addons.loki import ACCOUNT as LOKI_ACCOUNT
-from components.addons.tempo import ACCOUNT as TEMPO_ACCOUNT
-from components.addons.vault import ACCOUNT as VAULT_ACCOUNT
+from components.addons.loki import SERVICE_ACCOUNT as LOKI_ACCOUNT
+from components.addons.surroundings import DATABASE, Surroundings
+from components.addons.tempo import SERVICE_ACCOUNT as TEMPO_ACCOUNT
+from components.addons.vault import NAME as VAULT_ACCOUNT
 from components.aws.cluster_base import ClusterBase, account_root, data_key_alias
 from components.aws.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.aws.policy_document import Statement
@@ -22,54 +22,85 @@ from settings import Settings
 from settings.addon_namespaces import ADDON_NAMESPACES
 from settings.cluster import EksCluster
 from settings.database import Backups, Postgres
-from settings.storage import Bucket, CreatedBucket, ExistingBucket, EBS_CLASS
-
-DATABASE = "database"
-"""Stands beside the units in the table of rights."""
+from settings.storage import EBS_CLASS, CreatedBucket, ExistingBucket
 
 
-@dataclass(frozen=True, kw_only=True)
-class AddonServices:
-    """`access`: what must be there before the pods of a unit, by its name. `volumes`: before any claim of a volume."""
-
-    access: Mapping[str, Sequence[pulumi.Resource]]
-    volumes: Sequence[pulumi.Resource]
-
-
-def addon_services(settings: Settings, base: ClusterBase, on_both: pulumi.ResourceOptions) -> AddonServices:
-    """Create it, for the add-ons that the stack has."""
+def addon_services(
+    settings: Settings, base: ClusterBase, nodes: Sequence[pulumi.Resource], on_both: pulumi.ResourceOptions
+) -> Surroundings:
+    """Create it, for the add-ons that the stack has. `nodes`: what must be there before their pods."""
     managed = {unit.name: unit for unit in settings.asked.units("managed")}
-    access: defaultdict[str, list[pulumi.Resource]] = defaultdict(list)
+    make = _Maker(settings=settings, base=base, on_both=on_both)
+    access: dict[str, Sequence[pulumi.Resource]] = {}
     store = settings.observability.store
     if isinstance(store, CreatedBucket | ExistingBucket):
-        made = _bucket("telemetry-bucket", settings, base, store, on_both)
-        for unit, account in (("loki", LOKI_ACCOUNT), ("tempo", TEMPO_ACCOUNT)):
-            if unit in managed:
-                statements = bucket_use(base.cluster, store.name, _key_alias(base.cluster, store))
-                access[unit] += [
-                    *made,
-                    _role(unit, account, ADDON_NAMESPACES[unit], statements, base, on_both),
-                ]
+        accounts = {"loki": LOKI_ACCOUNT, "tempo": TEMPO_ACCOUNT}
+        of_pods = {
+            name: _Account(namespace=ADDON_NAMESPACES[name], name=account)
+            for name, account in accounts.items()
+            if name in managed
+        }
+        access |= make.bucket("telemetry-bucket", store, of_pods)
     if "vault" in managed:
         key = EncryptionKey("vault-key", _vault_key(base.cluster), on_both)
-        statements = [_unseal(base.cluster)]
-        access["vault"] += [
-            key,
-            _role("vault", VAULT_ACCOUNT, ADDON_NAMESPACES["vault"], statements, base, on_both),
-        ]
+        account = _Account(namespace=ADDON_NAMESPACES["vault"], name=VAULT_ACCOUNT)
+        access["vault"] = [key, make.role("vault", account, [_unseal(base.cluster)])]
     database = settings.database
     if isinstance(database, Postgres) and isinstance(database.backups, Backups):
         bucket = database.backups.bucket
         if isinstance(bucket, CreatedBucket | ExistingBucket):
-            made = _bucket("backup-bucket", settings, base, bucket, on_both)
-            statements = bucket_use(base.cluster, bucket.name, _key_alias(base.cluster, bucket))
             # CloudNativePG names the account of a cluster's pods like the cluster.
-            role = _role(DATABASE, database.name, database.namespace, statements, base, on_both)
-            access[DATABASE] += [*made, role]
-    own_class = settings.storage.volume_class is None and any(unit.volumes for unit in managed.values())
-    wanted = own_class or (settings.storage.volume_class is None and isinstance(database, Postgres))
-    volumes = [VolumeClass("volumes", VolumeClassArgs(name=EBS_CLASS), on_both)] if wanted else []
-    return AddonServices(access=access, volumes=volumes)
+            account = _Account(namespace=database.namespace, name=database.name)
+            access |= make.bucket("backup-bucket", bucket, {DATABASE: account})
+    stored = isinstance(database, Postgres) or any(unit.volumes for unit in managed.values())
+    own_class = stored and settings.storage.volume_class is None
+    return Surroundings(
+        nodes=nodes,
+        access=access,
+        volumes=[VolumeClass("volumes", VolumeClassArgs(name=EBS_CLASS), on_both)] if own_class else [],
+        vault_key=vault_key_alias(base.cluster),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Account:
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Maker:
+    settings: Settings
+    base: ClusterBase
+    on_both: pulumi.ResourceOptions
+
+    def bucket(
+        self, name: str, bucket: CreatedBucket | ExistingBucket, users: Mapping[str, _Account]
+    ) -> dict[str, Sequence[pulumi.Resource]]:
+        """Make the bucket, where it is the stack's own, and the rights of its users."""
+        made: list[pulumi.Resource] = []
+        key_alias = None
+        if isinstance(bucket, CreatedBucket):
+            key_alias = data_key_alias(self.base.cluster)
+            args = PrivateBucketArgs(
+                name=bucket.name,
+                key_arn=self.base.data_key.arn,
+                protect=self.settings.deletion_protection,
+                versioned=False,
+            )
+            made.append(PrivateBucket(name, args, self.on_both))
+        statements = bucket_use(self.base.cluster, bucket.name, key_alias)
+        return {user: [*made, self.role(user, account, statements)] for user, account in users.items()}
+
+    def role(self, name: str, account: _Account, statements: Sequence[Statement]) -> WorkloadRole:
+        """Make a role and hand it to an account. Pods that start before that get no credentials, and none later."""
+        cluster = self.base.control_plane.cluster_name
+        args = WorkloadRoleArgs(
+            role_name=f"{self.base.cluster.name}-{name}",
+            statements=statements,
+            account=ServiceAccountRef(cluster=cluster, namespace=account.namespace, name=account.name),
+        )
+        return WorkloadRole(f"{name}-access", args, self.on_both)
 
 
 def vault_key_alias(cluster: EksCluster) -> str:
@@ -132,33 +163,3 @@ def _vault_key(cluster: EksCluster) -> EncryptionKeyArgs:
         description=f"Unseals Vault of the cluster {cluster.name}; without it nothing in Vault can be read",
         account_root=account_root(cluster),
     )
-
-
-def _bucket(
-    name: str, settings: Settings, base: ClusterBase, bucket: Bucket, on_both: pulumi.ResourceOptions
-) -> list[pulumi.Resource]:
-    """Make the bucket, where it is the stack's own."""
-    if not isinstance(bucket, CreatedBucket):
-        return []
-    args = PrivateBucketArgs(
-        name=bucket.name, key_arn=base.data_key.arn, protect=settings.deletion_protection, versioned=False
-    )
-    return [PrivateBucket(name, args, on_both)]
-
-
-def _key_alias(cluster: EksCluster, bucket: Bucket) -> str | None:
-    return data_key_alias(cluster) if isinstance(bucket, CreatedBucket) else None
-
-
-def _role(
-    name: str,
-    account: str,
-    namespace: str,
-    statements: Sequence[Statement],
-    base: ClusterBase,
-    on_both: pulumi.ResourceOptions,
-) -> pulumi.Resource:
-    # Pods that start before the association get no credentials, and none later.
-    reference = ServiceAccountRef(cluster=base.control_plane.cluster_name, namespace=namespace, name=account)
-    args = WorkloadRoleArgs(role_name=f"{base.cluster.name}-{name}", statements=statements, account=reference)
-    return WorkloadRole(f"{name}-access", args, on_both)

@@ -29,7 +29,10 @@ from settings.storage import EfsShare
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterBase:
-    """What the rest of the program reads. `pools`: the managed ones by name. `ready`: DNS and drivers run."""
+    """What the rest of the program reads. `pools`: the managed ones by name. `addons`: name service and drivers.
+
+    ready: the cluster's name, known once those run.
+    """
 
     provider: Provider
     cluster: EksCluster
@@ -39,6 +42,7 @@ class ClusterBase:
     node_network: NetworkAddons
     data_key: EncryptionKey
     pools: Mapping[str, ManagedPool]
+    addons: WorkloadAddons
     ready: pulumi.Output[str]
 
     @property
@@ -125,6 +129,7 @@ def cluster_base(settings: Settings, cluster: EksCluster, *, stack: str) -> Clus
         node_network=node_network,
         data_key=data_key,
         pools=pools,
+        addons=addons,
         ready=addons.ready,
     )
 

@@ -4,7 +4,7 @@ Owns: all of that but the gateway, to whose Service it binds the load balancer. 
 cluster, the gateway's namespace, and the hosted zone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,6 @@ from components.aws.internal_load_balancer import (
     InternalLoadBalancer,
     InternalLoadBalancerArgs,
 )
-from components.aws.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
 from components.aws.web_firewall import WebFirewall, WebFirewallArgs
 from settings.cluster import EksCluster
 from settings.edge import CloudFrontEdge
@@ -35,7 +34,7 @@ ALIAS_TYPES: Final = ("A", "AAAA")
 class EdgeArgs:
     """`namespace` of the gateway. `subnets`: of the nodes, by zone; `nodes`: their security group.
 
-    ready: the cluster's name, known once DNS and drivers run there.
+    after: the controller that fills the target group, with its kinds and its webhook.
     """
 
     cluster: EksCluster
@@ -45,8 +44,7 @@ class EdgeArgs:
     vpc_id: pulumi.Input[str]
     subnets: Mapping[str, pulumi.Input[str]]
     nodes: pulumi.Input[str]
-    cluster_name: pulumi.Input[str]
-    ready: pulumi.Input[str]
+    after: Sequence[pulumi.Resource] = ()
 
 
 class Edge(pulumi.ComponentResource):
@@ -112,17 +110,6 @@ class Edge(pulumi.ComponentResource):
     def _bind(self, name: str, balancer: InternalLoadBalancer) -> None:
         """Put the gateway's pods into the target group. The Service may come later; targets appear with it."""
         args = self._args
-        controller = LoadBalancerController(
-            f"{name}-controller",
-            LoadBalancerControllerArgs(
-                cluster=args.cluster,
-                cluster_name=args.cluster_name,
-                vpc_id=args.vpc_id,
-                target_group=args.cluster.name,
-                ready=args.ready,
-            ),
-            self._child,
-        )
         CustomResource(
             f"{name}-binding",
             api_version="elbv2.k8s.aws/v1beta1",
@@ -142,7 +129,7 @@ class Edge(pulumi.ComponentResource):
                 parent=self,
                 # Its CustomResourceDefinition and its webhook, which refuses every binding while no pod answers; and
                 # when it is deleted, the controller that takes the finalizer off.
-                depends_on=[controller.release],
+                depends_on=[*args.after],
             ),
         )
 

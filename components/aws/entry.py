@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
+from components.addons.pattern import Addon
+from components.addons.surroundings import Surroundings
 from settings.cluster import EksCluster
 from settings.edge import CloudFrontEdge
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pulumi_kubernetes import Provider
 
     from components.aws.cluster_base import ClusterBase
@@ -25,11 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterServices:
-    """What models need of AWS. Empty on a cluster that the program does not create."""
+    """What add-ons and models need of AWS. Empty on a cluster that the program does not create.
+
+    around: what add-ons wait for. addons: those that need AWS themselves, by unit.
+    """
 
     pools: dict[str, pulumi.Resource] = field(default_factory=dict[str, pulumi.Resource])
     access: dict[str, pulumi.Resource] = field(default_factory=dict[str, pulumi.Resource])
     volume_handle: pulumi.Output[str] | None = None
+    around: Surroundings = field(default_factory=Surroundings)
+    addons: dict[str, Addon] = field(default_factory=dict[str, Addon])
 
     def before(self, model: Model, pool: Pool) -> list[pulumi.Resource]:
         """Return what must be there before a model: nodes to come, and its rights, which reach new pods only."""
@@ -49,21 +58,38 @@ def create_cluster_base(settings: Settings, *, stack: str) -> ClusterBase | None
 def create_cluster_services(
     settings: Settings, base: ClusterBase | None, kubernetes: Provider
 ) -> ClusterServices:
-    """Create what also needs the cluster's API: elastic nodes, storage of the models and their rights."""
+    """Create what also needs the cluster's API: elastic nodes, storage of the models, and rights of what runs there."""
     if base is None:
         return ClusterServices()
-    from components.aws.cluster_services import elastic_pools, model_access, shared_storage  # noqa: PLC0415
+    from components.aws.addon_services import addon_services  # noqa: PLC0415 - see above
+    from components.aws.cluster_services import (  # noqa: PLC0415
+        aws_addons,
+        elastic_pools,
+        model_access,
+        nodes_of_the_platform,
+        shared_storage,
+    )
 
     on_both = pulumi.ResourceOptions(providers=[base.provider, kubernetes])
+    addons = aws_addons(settings, base, on_both)
+    elastic = elastic_pools(settings, base, addons, on_both)
+    nodes = nodes_of_the_platform(settings, base, elastic)
     return ClusterServices(
-        pools={**base.pools, **elastic_pools(settings, base, on_both)},
+        pools={**base.pools, **elastic},
         access=model_access(settings, base, on_both),
         volume_handle=shared_storage(settings, base, on_both),
+        around=addon_services(settings, base, nodes, on_both),
+        addons=addons,
     )
 
 
 def create_edge(
-    settings: Settings, base: ClusterBase | None, kubernetes: Provider, *, namespace: pulumi.Input[str]
+    settings: Settings,
+    base: ClusterBase | None,
+    kubernetes: Provider,
+    *,
+    namespace: pulumi.Input[str],
+    addons: Mapping[str, Addon],
 ) -> pulumi.Output[str] | None:
     """Create the way in from the internet, where the settings ask for it. Return its URL."""
     if base is None or not isinstance(settings.edge, CloudFrontEdge):
@@ -78,7 +104,6 @@ def create_edge(
         vpc_id=base.network.vpc_id,
         subnets=base.network.node_subnets,
         nodes=base.control_plane.security_group,
-        cluster_name=base.control_plane.cluster_name,
-        ready=base.ready,
+        after=[addons[unit] for unit in ("load-balancer-controller",) if unit in addons],
     )
     return Edge("edge", args, pulumi.ResourceOptions(providers=[base.provider, kubernetes])).url

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pulumi
 from pulumi_aws.eks import AccessEntry, PodIdentityAssociation
-from pulumi_kubernetes.helm.v3 import Release
 
+from components.addons.pattern import Addon, AddonArgs
 from components.aws.karpenter_interruption import Interruptions, InterruptionsArgs, queue_arn
 from components.aws.karpenter_policy import controller_statements
 from components.aws.known_after import known_after
@@ -24,12 +24,30 @@ from settings.cluster import EksCluster
 
 NAMESPACE: Final = "kube-system"
 ACCOUNT: Final = "karpenter"
-REPLICAS: Final = 2
-TIMEOUT_SECONDS: Final = 600
 
 
 @dataclass(frozen=True, kw_only=True)
-class KarpenterArgs:
+class KarpenterDefinitionsArgs(AddonArgs):
+    """Nothing of its own."""
+
+
+class KarpenterDefinitions(Addon):
+    """Installs its kinds, from a chart of their own: Helm installs what lies in crds/ of the other once and never again."""
+
+    def __init__(
+        self, name: str, args: KarpenterDefinitionsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("vllm-platform:nodes:KarpenterDefinitions", name, {}, opts)
+        self._install(name, args, KARPENTER_CRD, definitions_values())
+
+
+def definitions_values() -> dict[str, Any]:
+    """Return the values of the chart of kinds. With the kinds every pool would go, and with the pools every node."""
+    return {"additionalAnnotations": {"helm.sh/resource-policy": "keep"}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KarpenterArgs(AddonArgs):
     """`node_role_arn` of the nodes that it makes. `ready`: the cluster's name, once nodes, DNS and Pod Identity work."""
 
     cluster: EksCluster
@@ -38,10 +56,8 @@ class KarpenterArgs:
     ready: pulumi.Input[str]
 
 
-class Karpenter(pulumi.ComponentResource):
+class Karpenter(Addon):
     """Installs it. `ready`, the release's name, is known when the controller runs and its nodes may join."""
-
-    ready: pulumi.Output[str]
 
     def __init__(self, name: str, args: KarpenterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vllm-platform:nodes:Karpenter", name, {}, opts)
@@ -74,36 +90,20 @@ class Karpenter(pulumi.ComponentResource):
             type="EC2_LINUX",
             opts=child,
         )
-        definitions = Release(
-            f"{name}-definitions",
-            name=KARPENTER_CRD.name,
-            chart=KARPENTER_CRD.reference,
-            version=KARPENTER_CRD.version,
-            namespace=NAMESPACE,
-            timeout=TIMEOUT_SECONDS,
-            opts=child,
-        )
         # Pods that start before the association get no credentials, and none later.
         runnable = pulumi.Output.all(args.ready, association.association_id).apply(lambda _: cluster.name)
-        release = Release(
-            f"{name}-release",
-            name=KARPENTER.name,
-            chart=KARPENTER.reference,
-            version=KARPENTER.version,
-            namespace=NAMESPACE,
-            # The definitions have a chart of their own: Helm installs what lies in crds/ once and never again.
-            skip_crds=True,
-            values=controller_values(cluster_name=runnable, queue=interruptions.queue, region=cluster.region),
-            timeout=TIMEOUT_SECONDS,
-            # The controller ends when the kinds that it watches are not there.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[definitions]),
+        values = controller_values(
+            cluster_name=runnable,
+            queue=interruptions.queue,
+            region=cluster.region,
+            replicas=args.replicas,
         )
+        release = self._install(name, args, KARPENTER, values, skip_crds=True)
         self.ready = known_after(release.status.name, entry.access_entry_arn)
-        self.register_outputs({"ready": self.ready})
 
 
 def controller_values(
-    *, cluster_name: pulumi.Input[str], queue: pulumi.Input[str], region: str
+    *, cluster_name: pulumi.Input[str], queue: pulumi.Input[str], region: str, replicas: int
 ) -> dict[str, Any]:
     """Return the chart's values. That it keeps off its own nodes and spreads over zones is the chart's default."""
     return {
@@ -121,7 +121,7 @@ def controller_values(
             },
         },
         "serviceAccount": {"create": True, "name": ACCOUNT},
-        "replicas": REPLICAS,
+        "replicas": replicas,
         # Its own name server, not the cluster's: it has to work when that one waits for a node.
         "dnsPolicy": "Default",
         "controller": {

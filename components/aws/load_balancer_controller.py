@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import pulumi
 from pulumi_aws.eks import PodIdentityAssociation
-from pulumi_kubernetes.helm.v3 import Release
 
+from components.addons.pattern import Addon, AddonArgs
 from components.aws.known_after import known_after
 from components.aws.policy_document import Statement
 from components.aws.workload_role import WorkloadRole, WorkloadRoleArgs
@@ -23,12 +23,10 @@ from settings.cluster import EksCluster
 
 NAMESPACE: Final = "kube-system"
 NAME: Final = "aws-load-balancer-controller"
-REPLICAS: Final = 2
-TIMEOUT_SECONDS: Final = 600
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadBalancerControllerArgs:
+class LoadBalancerControllerArgs(AddonArgs):
     """`target_group`: name of the target group that it fills. `ready`: the cluster's name, once add-ons run there."""
 
     cluster: EksCluster
@@ -38,10 +36,8 @@ class LoadBalancerControllerArgs:
     ready: pulumi.Input[str]
 
 
-class LoadBalancerController(pulumi.ComponentResource):
-    """Installs it. `release` is there once its pods run and its webhook answers."""
-
-    release: Release
+class LoadBalancerController(Addon):
+    """Installs it."""
 
     def __init__(
         self, name: str, args: LoadBalancerControllerArgs, opts: pulumi.ResourceOptions | None = None
@@ -66,22 +62,17 @@ class LoadBalancerController(pulumi.ComponentResource):
         )
         # Pods that start before the association get no credentials, and none later.
         runnable = known_after(args.ready, association.association_id)
-        self.release = Release(
-            f"{name}-release",
-            name=NAME,
-            chart=CHART.reference,
-            version=CHART.version,
-            repository_opts={"repo": CHART.repository},
-            namespace=NAMESPACE,
-            values=controller_values(cluster_name=runnable, region=args.cluster.region, vpc_id=args.vpc_id),
-            timeout=TIMEOUT_SECONDS,
-            opts=child,
+        values = controller_values(
+            cluster_name=runnable,
+            region=args.cluster.region,
+            vpc_id=args.vpc_id,
+            replicas=args.replicas,
         )
-        self.register_outputs({"release": self.release.name})
+        self._install(name, args, CHART, values)
 
 
 def controller_values(
-    *, cluster_name: pulumi.Input[str], region: str, vpc_id: pulumi.Input[str]
+    *, cluster_name: pulumi.Input[str], region: str, vpc_id: pulumi.Input[str], replicas: int
 ) -> dict[str, Any]:
     """Return the chart's values. No toleration: GPU nodes, which are tainted, stay free of it."""
     return {
@@ -91,7 +82,7 @@ def controller_values(
         "region": region,
         "vpcId": vpc_id,
         "serviceAccount": {"create": True, "name": NAME},
-        "replicaCount": REPLICAS,
+        "replicaCount": replicas,
         "podDisruptionBudget": {"maxUnavailable": 1},
         "resources": {"requests": {"cpu": "100m", "memory": "200Mi"}, "limits": {"memory": "500Mi"}},
         # Without cert-manager the chart makes its webhook's certificate, of ten years, anew at each upgrade, and

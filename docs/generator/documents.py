@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from docs.generator.addons_table import addons_table, defaults_table, pins_table
 from docs.generator.benchmarks_table import benchmarks_table
 from docs.generator.blocks import filled, names_in
 from docs.generator.fit_example import fit_table, worked_example
@@ -25,6 +26,9 @@ BLOCKS: Final[dict[str, Callable[[Path], str]]] = {
     "tools": tools_table,
     "substitutions": lambda _: substitutions_table(),
     "benchmarks": benchmarks_table,
+    "addons": lambda _: addons_table(),
+    "addon-defaults": lambda _: defaults_table(),
+    "addon-pins": lambda _: pins_table(),
     "graph": lambda root: graph_picture(PICTURED_STACK, root),
 }
 """Who makes each block, from the root of a checkout."""

@@ -21,14 +21,17 @@ Object = dict[str, Any]
 
 # Plural names of the kinds that the rehearsal itself writes or reads; discovery would cost a request per group at each start.
 _PLURALS = {
+    "APIService": "apiservices",
     "ClusterRole": "clusterroles",
     "ClusterRoleBinding": "clusterrolebindings",
     "ConfigMap": "configmaps",
     "CustomResourceDefinition": "customresourcedefinitions",
+    "DaemonSet": "daemonsets",
     "Deployment": "deployments",
     "FlowSchema": "flowschemas",
     "HorizontalPodAutoscaler": "horizontalpodautoscalers",
     "InferenceService": "inferenceservices",
+    "Job": "jobs",
     "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
     "Namespace": "namespaces",
     "Node": "nodes",
@@ -36,8 +39,12 @@ _PLURALS = {
     "PodDisruptionBudget": "poddisruptionbudgets",
     "Role": "roles",
     "RoleBinding": "rolebindings",
+    "Secret": "secrets",
+    "Service": "services",
     "ServiceAccount": "serviceaccounts",
+    "StatefulSet": "statefulsets",
     "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
     "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
 }
 

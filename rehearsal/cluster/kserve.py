@@ -4,7 +4,7 @@ import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import yaml
 
@@ -13,6 +13,12 @@ from rehearsal.cluster.control_plane import KSERVE_NAMESPACE, LOOPBACK, Ports
 
 CRD_API = "apiextensions.k8s.io/v1"
 CONFIG_MAP = "inferenceservice-config"
+# Traffic reaches models by the platform's own routes, so KServe makes none. The add-on's chart is told the same.
+DECIDED_INGRESS: Final[dict[str, Any]] = {
+    "disableIngressCreation": True,
+    "disableIstioVirtualHost": True,
+    "ingressDomain": "svc.cluster.local",
+}
 # Where controller-runtime looks for tls.crt and tls.key, below TMPDIR.
 CERTIFICATE_DIR = Path("k8s-webhook-server") / "serving-certs"
 
@@ -62,16 +68,21 @@ def config_map(assets: Path) -> Object:
     document = _load(assets / "config" / "configmap" / "inferenceservice.yaml")[0]
     data: dict[str, str] = {k: v for k, v in document["data"].items() if k != "_example"}
     ingress = json.loads(data["ingress"])
-    # Traffic reaches models by the platform's own routes, so KServe makes none.
-    ingress |= {
-        "disableIngressCreation": True,
-        "disableIstioVirtualHost": True,
-        "ingressDomain": "svc.cluster.local",
-    }
+    ingress |= DECIDED_INGRESS
     data["ingress"] = json.dumps(ingress)
     data["deploy"] = json.dumps({"defaultDeploymentMode": "Standard"})
     metadata = {"name": CONFIG_MAP, "namespace": KSERVE_NAMESPACE}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def decided(config: Object) -> dict[str, Any]:
+    """Return the sections of the configuration that the platform decides, and not KServe."""
+    data = config["data"]
+    ingress = json.loads(data["ingress"])
+    return {
+        "deploy": json.loads(data["deploy"]),
+        "ingress": {key: ingress[key] for key in DECIDED_INGRESS},
+    }
 
 
 def webhooks(assets: Path, ports: Ports, ca: Path) -> list[Manifest]:

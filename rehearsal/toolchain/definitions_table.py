@@ -1,9 +1,12 @@
-"""Go modules that are only downloaded: the kinds of the platform's add-ons, and the Helm charts that a module carries whole.
+"""Go modules of the platform's add-ons: their kinds, the Helm charts that a module carries whole, a controller.
 
-A rehearsal takes from them what its stack needs; the tests install the charts and check every object against the kinds.
+A rehearsal takes from them what its stack needs; the tests install the charts, check every object against the kinds and run
+the controller.
 """
 
-from rehearsal.toolchain.tool import ModuleFile, Tool
+from rehearsal.toolchain.tool import Binary, ModuleFile, Tool
+
+_ENVOY_GATEWAY = "github.com/envoyproxy/gateway"
 
 
 def _data(name: str, module: str, *sources: str, seconds: int = 5) -> Tool:
@@ -17,12 +20,16 @@ DEFINITIONS: tuple[Tool, ...] = (
     ),
     _data("cloudnative-pg", "github.com/cloudnative-pg/cloudnative-pg", "config/crd/bases"),
     _data("cloudnative-pg-backups", "github.com/cloudnative-pg/plugin-barman-cloud", "config/crd/bases"),
-    _data(
-        "envoy-gateway",
-        "github.com/envoyproxy/gateway",
-        "charts/gateway-crds-helm",
-        "charts/gateway-helm",
-        seconds=10,
+    Tool(
+        name="envoy-gateway",
+        module=_ENVOY_GATEWAY,
+        binaries=(Binary(name="envoy-gateway", package=f"{_ENVOY_GATEWAY}/cmd/envoy-gateway"),),
+        assets=(
+            ModuleFile(module=_ENVOY_GATEWAY, source="charts/gateway-crds-helm"),
+            ModuleFile(module=_ENVOY_GATEWAY, source="charts/gateway-helm"),
+        ),
+        memory_mib=2100,
+        seconds=205,
     ),
     _data(
         "external-secrets",

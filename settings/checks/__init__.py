@@ -7,7 +7,19 @@ by another check: one mistake should read as one problem.
 from collections.abc import Callable
 from typing import Final
 
-from settings.checks import capacity, cluster, eks, hardware, pools, selection, serving, state, storage
+from settings.checks import (
+    addons,
+    capacity,
+    cluster,
+    data,
+    eks,
+    hardware,
+    pools,
+    selection,
+    serving,
+    state,
+    storage,
+)
 from settings.draft import Draft
 from settings.not_yet import not_deployed_yet
 from settings.problems import Problem
@@ -17,6 +29,8 @@ CHECKS: Final[tuple[Callable[[Draft], list[Problem]], ...]] = (
     eks.check,
     storage.check,
     state.check,
+    addons.check,
+    data.check,
     pools.check,
     selection.check,
     serving.check,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from settings.addon_namespaces import ADDON_NAMESPACES
 from settings.checks.naming import listed, repeated
 from settings.cluster import EksCluster
 from settings.draft import Draft
@@ -12,16 +13,15 @@ from settings.registry import EcrRegistry
 from settings.structure import suggest
 
 # Namespaces that Kubernetes or the platform owns: KServe's webhook skips some, and their pods are not models.
-TAKEN_NAMESPACES: Final = (
-    "default",
-    "kube-system",
-    "kube-public",
-    "kube-node-lease",
-    "kserve",
-    "karpenter",
-    "istio-system",
-    "cert-manager",
-    "keda",
+TAKEN_NAMESPACES: Final = frozenset(
+    {
+        "default",
+        "kube-system",
+        "kube-public",
+        "kube-node-lease",
+        "karpenter",
+        *ADDON_NAMESPACES.values(),
+    }
 )
 EKS_ZONES: Final = 2
 

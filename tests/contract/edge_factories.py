@@ -39,8 +39,6 @@ FACTORIES: Final[dict[type[pulumi.ComponentResource], Callable[[Settings], Any]]
         vpc_id="vpc-1",
         subnets=_subnets(s),
         nodes="sg-nodes",
-        cluster_name=_cluster(s).name,
-        ready=_cluster(s).name,
     ),
     EdgeCertificates: lambda s: EdgeCertificatesArgs(
         domain=_edge(s).domain, hosted_zone=_edge(s).hosted_zone, region="eu-west-1"
@@ -65,6 +63,8 @@ FACTORIES: Final[dict[type[pulumi.ComponentResource], Callable[[Settings], Any]]
         deletion_protection=s.deletion_protection,
     ),
     LoadBalancerController: lambda s: LoadBalancerControllerArgs(
+        charts=s.charts,
+        namespace="kube-system",
         cluster=_cluster(s),
         cluster_name=_cluster(s).name,
         vpc_id="vpc-1",

@@ -5,7 +5,12 @@ from typing import Any, Final, cast
 
 import pulumi
 
-from components.aws.karpenter import Karpenter, KarpenterArgs
+from components.aws.karpenter import (
+    Karpenter,
+    KarpenterArgs,
+    KarpenterDefinitions,
+    KarpenterDefinitionsArgs,
+)
 from components.aws.karpenter_interruption import Interruptions, InterruptionsArgs
 from components.aws.karpenter_pool import KarpenterPool, KarpenterPoolArgs
 from components.aws.launch_template import PoolTemplate, PoolTemplateArgs
@@ -70,7 +75,10 @@ FACTORIES: Final[dict[type[pulumi.ComponentResource], Callable[[Settings], Any]]
     ),
     ManagedPool: lambda s: managed_args(s, _managed_pool(s)),
     Interruptions: lambda s: InterruptionsArgs(cluster=cluster_of(s)),
+    KarpenterDefinitions: lambda s: KarpenterDefinitionsArgs(charts=s.charts, namespace="kube-system"),
     Karpenter: lambda s: KarpenterArgs(
+        charts=s.charts,
+        namespace="kube-system",
         cluster=cluster_of(s),
         cluster_name=cluster_of(s).name,
         node_role_arn=ROLE_ARN,

@@ -20,7 +20,7 @@ BLOCK_SECONDS: Final = 600
 # Left out of a quoted output: a line of its own that holds nothing else.
 ELISION: Final = "…"
 # Commands that need neither tools nor a cluster, and take a second or two.
-LIGHT: Final = ("vp check ", "vp render ", "python -m docs.generator")
+LIGHT: Final = ("vp check ", "vp graph ", "vp render ", "python -m docs.generator")
 # Shown, and not run by the tests.
 NOT_RUN: Final = {
     "make test": "it runs these very tests",

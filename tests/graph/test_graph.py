@@ -8,7 +8,7 @@ import pytest
 
 from ops.program_graph import ProgramGraph
 from ops.recorder import STACK_TYPE, UNKNOWN
-from ops.render import RELEASE_TYPE
+from ops.render import HELM_TYPES
 from settings import Settings
 
 pytestmark = pytest.mark.graph
@@ -22,7 +22,7 @@ def _kubernetes(graph: ProgramGraph) -> list[Any]:
 
 def _objects(graph: ProgramGraph) -> list[Any]:
     """Return what the program writes itself; what is in a Helm release only its chart knows."""
-    return [node for node in _kubernetes(graph) if node["type"] != RELEASE_TYPE]
+    return [node for node in _kubernetes(graph) if node["type"] not in HELM_TYPES]
 
 
 def test_it_has_no_cycle_and_nothing_that_is_not_there(graph: ProgramGraph) -> None:
@@ -59,7 +59,11 @@ def test_every_object_belongs_to_a_component(graph: ProgramGraph) -> None:
 
 
 def test_every_object_in_the_models_namespace_waits_for_it(graph: ProgramGraph, settings: Settings) -> None:
-    (namespace,) = [node["urn"] for node in _objects(graph) if node["inputs"]["kind"] == "Namespace"]
+    (namespace,) = [
+        node["urn"]
+        for node in _objects(graph)
+        if node["inputs"]["kind"] == "Namespace" and node["inputs"]["metadata"]["name"] == settings.namespace
+    ]
     inside = [n for n in _objects(graph) if n["inputs"]["metadata"].get("namespace") == settings.namespace]
     assert inside
     assert [node["urn"] for node in inside if namespace not in node["dependencies"]] == []

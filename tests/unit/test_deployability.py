@@ -75,23 +75,10 @@ class TestImages:
 
 
 class TestModels:
-    def test_up_on_eks_refuses_every_model_that_nothing_would_serve(self, eks: Settings) -> None:
-        with pytest.raises(SettingsError) as refusal:
-            refuse_what_can_not_run(eks, stack="prod", preview=False)
-        assert [problem.path for problem in refusal.value.problems] == [
-            f"models[{model.name}].enabled" for model in eks.enabled_models
-        ]
-        assert "vp rehearse prod" in str(refusal.value)
-
     def test_up_creates_a_cluster_without_models(self, eks: Settings, deploy: Deploy) -> None:
         off = switched_off(eks)
         recorder = deploy(lambda: refuse_what_can_not_run(off, stack="prod", preview=False))
         assert recorder.log.warnings == []
-
-    def test_a_preview_on_eks_warns_once_for_each_model(self, eks: Settings, deploy: Deploy) -> None:
-        recorder = deploy(lambda: refuse_what_can_not_run(eks, stack="prod", preview=True))
-        assert len(recorder.log.warnings) == len(eks.enabled_models)
-        assert all("does not install KServe on EKS yet" in warning for warning in recorder.log.warnings)
 
     @pytest.mark.parametrize("preview", [True, False])
     def test_models_on_a_cluster_that_is_there_are_deployed(
@@ -111,13 +98,16 @@ class TestState:
         with pytest.raises(SettingsError, match=re.escape("state.backend: Pulumi would keep")):
             refuse_what_can_not_run(switched_off(eks), stack="prod", preview=preview, run=run)
 
-    def test_up_tells_what_is_wrong_with_state_and_models_at_once(
+    def test_up_tells_what_is_wrong_with_state_and_images_at_once(
         self, eks: Settings, tmp_path: Path
     ) -> None:
         run = run_in(tmp_path, PULUMI_BACKEND_URL="file://~")
+        settings = with_example_digest(switched_off(eks))
+        enabled = tuple(model.model_copy(update={"enabled": True}) for model in settings.models[:1])
+        settings = settings.model_copy(update={"models": enabled})
         with pytest.raises(SettingsError) as refusal:
-            refuse_what_can_not_run(eks, stack="prod", preview=False, run=run)
-        assert len(refusal.value.problems) == 1 + len(eks.enabled_models)
+            refuse_what_can_not_run(settings, stack="prod", preview=False, run=run)
+        assert len(refusal.value.problems) == 2
 
     def test_the_stack_s_own_backend_and_key_pass(
         self, eks: Settings, tmp_path: Path, deploy: Deploy

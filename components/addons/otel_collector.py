@@ -1,0 +1,150 @@
+"""OpenTelemetry Collector, twice: an agent on every node that reads logs, and a gateway that all logs and traces pass.
+
+Owns: both releases, and the agent's folder on each node, which stays when it goes. Does not own: where logs and traces
+are kept (`loki.py`, `tempo.py`).
+
+What they are configured to do stands in `otel_pipelines.py`, and what text they remove in `otel_redaction.py`. That
+configuration is handed over whole (`alternateConfig`): the chart's own listens for Jaeger and Zipkin, and what a chart
+gives by default a release can change but not take away.
+
+The image is the distribution for Kubernetes, which has all that is used here and a third of what `contrib` has.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+
+from components.addons.otel_pipelines import (
+    GATEWAY,
+    KEPT,
+    agent_configuration,
+    gateway_configuration,
+)
+from components.addons.pattern import Addon, AddonArgs
+from components.charts import OTEL_COLLECTOR as CHART
+from components.node_agents import LOG_AGENT
+
+IMAGE: Final = "otel/opentelemetry-collector-k8s"
+AGENT_DISK: Final = "/var/lib/otel-agent"
+"""On the node."""
+_PORTS: Final = ("otlp", "otlp-http", "jaeger-compact", "jaeger-thrift", "jaeger-grpc", "zipkin")
+_SECCOMP: Final[Mapping[str, Any]] = {"seccompProfile": {"type": "RuntimeDefault"}}
+_KEPT_MOUNT: Final[Mapping[str, Any]] = {"name": "kept", "mountPath": KEPT}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtelGatewayArgs(AddonArgs):
+    """`logs`, `traces`: Loki and Tempo are there. What nobody keeps is taken and dropped, so that senders work on."""
+
+    logs: bool
+    traces: bool
+
+
+class OtelGateway(Addon):
+    """Installs the gateway. Once `ready` is known, it takes logs and traces."""
+
+    def __init__(self, name: str, args: OtelGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vllm-platform:addons:OtelGateway", name, {}, opts)
+        values = gateway_values(
+            logs=args.logs, traces=args.traces, replicas=args.replicas, monitored=args.monitored
+        )
+        self._install(name, args, CHART, values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtelAgentArgs(AddonArgs):
+    """Nothing beyond what every add-on is told."""
+
+
+class OtelAgent(Addon):
+    """Installs the agent. It needs no gateway to start: what it reads waits on the node."""
+
+    def __init__(self, name: str, args: OtelAgentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vllm-platform:addons:OtelAgent", name, {}, opts)
+        self._install(name, args, CHART, agent_values(monitored=args.monitored))
+
+
+def gateway_values(*, logs: bool, traces: bool, replicas: int, monitored: bool) -> dict[str, Any]:
+    """Return the chart's values for the gateway."""
+    several = replicas > 1
+    return {
+        **_common(),
+        "mode": "deployment",
+        "fullnameOverride": GATEWAY,
+        "replicaCount": replicas,
+        "serviceAccount": {"create": True, "name": GATEWAY, "automountServiceAccountToken": False},
+        "alternateConfig": gateway_configuration(logs=logs, traces=traces),
+        "ports": _ports("otlp", "otlp-http"),
+        "podSecurityContext": {"runAsNonRoot": True, "runAsUser": 10001, "fsGroup": 10001, **_SECCOMP},
+        "extraVolumes": [{"name": "kept", "emptyDir": {"sizeLimit": "2Gi"}}],
+        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
+        "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1} if several else {"enabled": False},
+        "topologySpreadConstraints": [_over_zones()] if several else [],
+        "serviceMonitor": {"enabled": monitored},
+    }
+
+
+def agent_values(*, monitored: bool) -> dict[str, Any]:
+    """Return the chart's values for the agent."""
+    logs = {"name": "logs", "mountPath": "/var/log/pods", "readOnly": True}
+    return {
+        **_common(),
+        "mode": "daemonset",
+        # The chart adds `-agent`.
+        "fullnameOverride": "otel",
+        "serviceAccount": {"create": True, "name": LOG_AGENT.service_account},
+        "clusterRole": {
+            "create": True,
+            "name": LOG_AGENT.service_account,
+            "rules": [
+                {
+                    "apiGroups": [""],
+                    "resources": ["pods", "namespaces"],
+                    "verbs": ["get", "list", "watch"],
+                }
+            ],
+            "clusterRoleBinding": {"name": LOG_AGENT.service_account},
+        },
+        "alternateConfig": agent_configuration(),
+        "ports": _ports(),
+        # Files of logs belong to root, and nobody else may read them. It is a root without capabilities.
+        "podSecurityContext": {"runAsUser": 0, "runAsGroup": 0, **_SECCOMP},
+        "extraVolumes": [
+            {"name": "logs", "hostPath": {"path": "/var/log/pods"}},
+            {"name": "kept", "hostPath": {"path": AGENT_DISK, "type": "DirectoryOrCreate"}},
+        ],
+        "extraVolumeMounts": [_KEPT_MOUNT, logs],
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+        # Every node, whatever its taint, and before models fill it.
+        "tolerations": [{"operator": "Exists", "effect": "NoSchedule"}],
+        "priorityClassName": "system-node-critical",
+        "podMonitor": {"enabled": monitored},
+    }
+
+
+def _common() -> dict[str, Any]:
+    return {
+        "image": {"repository": IMAGE},
+        "extraVolumeMounts": [_KEPT_MOUNT],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+    }
+
+
+def _ports(*used: str) -> dict[str, Any]:
+    """Return which of the chart's ports there are. All but one are on by default, on the node's own address for an agent."""
+    return {**{port: {"enabled": port in used} for port in _PORTS}, "metrics": {"enabled": True}}
+
+
+def _over_zones() -> dict[str, Any]:
+    return {
+        "maxSkew": 1,
+        "topologyKey": "topology.kubernetes.io/zone",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": {"app.kubernetes.io/instance": GATEWAY}},
+    }

@@ -1,0 +1,180 @@
+"""What the collector does: from files and programs, past the removal of text, to Loki and Tempo.
+
+No line is lost while something is away. The agent has the one queue, on the node's disk; when that is full it stops
+reading, and the files wait until the node rotates them. The gateway keeps no logs: it answers the agent when Loki has
+answered. Traces come from programs that wait for nobody, so the gateway keeps those, on a volume that outlives its
+container but not its pod.
+"""
+
+from typing import Any, Final
+
+from components.addons.loki import LOKI_URL
+from components.addons.otel_redaction import redaction
+from components.addons.tempo import TEMPO_OTLP
+from components.model_names import MODEL_LABEL, REVISION_LABEL
+from components.node_agents import MONITORING_NAMESPACE
+
+GATEWAY: Final = "otel-gateway"
+_GATEWAY_HOST: Final = f"{GATEWAY}.{MONITORING_NAMESPACE}.svc.cluster.local"
+OTLP_GRPC: Final = f"{_GATEWAY_HOST}:4317"
+"""Where traces and logs are sent to. Host and port, as gRPC wants them."""
+OTLP_HTTP: Final = f"http://{_GATEWAY_HOST}:4318"
+"""The same, for those that speak HTTP only (Kong)."""
+
+KEPT: Final = "/var/lib/otelcol"
+"""In the container: queues, and how far each file was read."""
+QUEUE_BYTES: Final = 2**30
+BATCH_BYTES: Final = 2**20
+"""Below the 4 MiB that gRPC takes at once."""
+RECONNECT_SECONDS: Final = 300
+"""gRPC stays with one pod for ever: all that went to another while this one was away would never come back."""
+
+
+def gateway_configuration(*, logs: bool, traces: bool) -> dict[str, Any]:
+    """Return the gateway's configuration. What nobody keeps is taken and dropped, so that senders work on."""
+    stay = {"keepalive": {"server_parameters": {"max_connection_age": f"{RECONNECT_SECONDS}s"}}}
+    exporters: dict[str, Any] = {
+        # Without a queue: the agent waits for the answer, and sends again.
+        "otlp_http/logs": {
+            "endpoint": f"{LOKI_URL}/otlp",
+            "timeout": "20s",
+            "sending_queue": {"enabled": False},
+            "retry_on_failure": {"enabled": False},
+        },
+        "otlp_grpc/traces": {
+            "endpoint": TEMPO_OTLP,
+            "tls": {"insecure": True},
+            "retry_on_failure": {"enabled": True, "max_elapsed_time": "1h"},
+            "sending_queue": _queue(),
+        },
+        "nop": {},
+    }
+    to_logs = "otlp_http/logs" if logs else "nop"
+    to_traces = "otlp_grpc/traces" if traces else "nop"
+    return {
+        "extensions": _extensions(),
+        "receivers": {
+            "otlp": {
+                "protocols": {
+                    "grpc": {"endpoint": "${env:MY_POD_IP}:4317", **stay},
+                    "http": {"endpoint": "${env:MY_POD_IP}:4318"},
+                }
+            }
+        },
+        "processors": {"memory_limiter": _memory_limiter(), "redaction": redaction()},
+        "exporters": {name: exporters[name] for name in sorted({to_logs, to_traces})},
+        "service": _service(
+            {
+                "logs": _pipeline(["otlp"], ["memory_limiter", "redaction"], to_logs),
+                "traces": _pipeline(["otlp"], ["memory_limiter", "redaction"], to_traces),
+            }
+        ),
+    }
+
+
+def agent_configuration() -> dict[str, Any]:
+    """Return the agent's configuration."""
+    return {
+        "extensions": _extensions(),
+        "receivers": {"file_log": _files()},
+        "processors": {
+            "memory_limiter": _memory_limiter(),
+            "k8s_attributes": _pod_attributes(),
+            "redaction": redaction(),
+        },
+        "exporters": {
+            "otlp_grpc": {
+                "endpoint": OTLP_GRPC,
+                # The mesh encrypts.
+                "tls": {"insecure": True},
+                # Longer than the gateway waits for Loki.
+                "timeout": "30s",
+                # For ever: the queue has an end, and then reading stops.
+                "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
+                "sending_queue": {**_queue(), "block_on_overflow": True},
+            }
+        },
+        "service": _service(
+            {"logs": _pipeline(["file_log"], ["memory_limiter", "k8s_attributes", "redaction"], "otlp_grpc")}
+        ),
+    }
+
+
+def _files() -> dict[str, Any]:
+    return {
+        "include": ["/var/log/pods/*/*/*.log"],
+        # What collectors say of each other would never end.
+        "exclude": [f"/var/log/pods/{MONITORING_NAMESPACE}_otel-*/*/*.log"],
+        "include_file_path": True,
+        "include_file_name": False,
+        # A pod can be older than the agent of its node. What was read is not read again: that is in the storage.
+        "start_at": "beginning",
+        "storage": "file_storage",
+        "retry_on_failure": {"enabled": True},
+        "operators": [
+            {"type": "container"},
+            # Pod, namespace and container are attributes of their own by now, and parts of lines are put together.
+            {"type": "remove", "field": 'attributes["log.file.path"]'},
+            {"type": "remove", "field": "attributes.logtag", "if": "attributes.logtag != nil"},
+        ],
+    }
+
+
+def _pod_attributes() -> dict[str, Any]:
+    labels = {"model": MODEL_LABEL, "model.revision": REVISION_LABEL}
+    return {
+        "filter": {"node_from_env_var": "OTEL_K8S_NODE_NAME"},
+        "pod_association": [{"sources": [{"from": "resource_attribute", "name": "k8s.pod.uid"}]}],
+        "extract": {
+            "metadata": [
+                "k8s.node.name",
+                "k8s.deployment.name",
+                "k8s.statefulset.name",
+                "k8s.daemonset.name",
+                "k8s.job.name",
+                "service.name",
+            ],
+            "labels": [{"tag_name": tag, "key": key, "from": "pod"} for tag, key in labels.items()],
+        },
+    }
+
+
+def _extensions() -> dict[str, Any]:
+    return {
+        "health_check": {"endpoint": "${env:MY_POD_IP}:13133"},
+        "file_storage": {
+            "directory": KEPT,
+            # A queue that was long stays a large file, of which each page counts as memory.
+            "compaction": {"on_start": True, "on_rebound": True, "directory": KEPT},
+        },
+    }
+
+
+def _memory_limiter() -> dict[str, Any]:
+    return {"check_interval": "1s", "limit_percentage": 80, "spike_limit_percentage": 20}
+
+
+def _queue() -> dict[str, Any]:
+    return {
+        "enabled": True,
+        "storage": "file_storage",
+        "sizer": "bytes",
+        "queue_size": QUEUE_BYTES,
+        "batch": {"flush_timeout": "1s", "min_size": BATCH_BYTES // 4, "max_size": BATCH_BYTES},
+    }
+
+
+def _pipeline(receivers: list[str], processors: list[str], exporter: str) -> dict[str, Any]:
+    return {"receivers": receivers, "processors": processors, "exporters": [exporter]}
+
+
+def _service(pipelines: dict[str, Any]) -> dict[str, Any]:
+    shown = {"host": "${env:MY_POD_IP}", "port": 8888}
+    return {
+        "extensions": ["health_check", "file_storage"],
+        "pipelines": pipelines,
+        "telemetry": {
+            "logs": {"encoding": "json"},
+            "metrics": {"readers": [{"pull": {"exporter": {"prometheus": shown}}}]},
+        },
+    }

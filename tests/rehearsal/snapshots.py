@@ -1,0 +1,62 @@
+"""What is on a cluster, to be compared with what was."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Self, cast
+
+from rehearsal.cluster.api import Api
+
+KINDS: Final = {
+    "v1": ("Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount"),
+    "apps/v1": ("DaemonSet", "Deployment", "StatefulSet"),
+    "batch/v1": ("Job",),
+    "rbac.authorization.k8s.io/v1": ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
+    "policy/v1": ("PodDisruptionBudget",),
+    "apiextensions.k8s.io/v1": ("CustomResourceDefinition",),
+    "apiregistration.k8s.io/v1": ("APIService",),
+    "admissionregistration.k8s.io/v1": (
+        "MutatingWebhookConfiguration",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Objects as (kind, name or namespace/name), each with what changes when somebody touches it."""
+
+    versions: dict[tuple[str, str], str]
+
+    @property
+    def objects(self) -> set[tuple[str, str]]:
+        return set(self.versions)
+
+    def __sub__(self, before: Self) -> "Snapshot":
+        return Snapshot({key: value for key, value in self.versions.items() if key not in before.versions})
+
+
+def snapshot(api: Api) -> Snapshot:
+    """Look at everything that a chart may make. API services of definitions come with those, so they are left out."""
+    return Snapshot(
+        {
+            (kind, _name(each)): each["metadata"]["resourceVersion"]
+            for version, kinds in KINDS.items()
+            for kind in kinds
+            for each in api.list(version, kind)
+            if kind != "APIService" or each["spec"].get("service")
+        }
+    )
+
+
+def _name(each: dict[str, Any]) -> str:
+    metadata = each["metadata"]
+    return "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
+
+
+def deployed_releases(api: Api) -> set[str]:
+    """Return the names of Helm's releases that are deployed."""
+    secrets = api.list("v1", "Secret", labels="owner=helm")
+    labels = [cast("dict[str, str]", secret["metadata"]["labels"]) for secret in secrets]
+    assert all(each["status"] == "deployed" for each in labels)
+    return {each["name"] for each in labels}
