@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import yaml
 
@@ -24,7 +24,8 @@ def made_stack(root: Path, folder: Path, name: str, base: str, sections: Mapping
     for source in root.iterdir():
         if source.name not in {".rehearsal", ".git"} and not source.match("Pulumi.*.yaml"):
             (folder / source.name).symlink_to(source)
-    content = stack_yaml.load((root / f"Pulumi.{base}.yaml").read_text(encoding="utf-8"))
+    text = (root / f"Pulumi.{base}.yaml").read_text(encoding="utf-8")
+    content = cast("dict[str, Any]", stack_yaml.load(text))
     config = {f"vllm-platform:{section}": value for section, value in sections.items()}
     content["config"] |= config
     (folder / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -45,7 +45,7 @@ def install_platform(
             "replicas": REPLICAS[settings.environment],
             "monitored": site.has("prometheus"),
         }
-        args = row.args(**common, **row.extra(site))
+        args = row.args(**common, **row.own(site))
         installed[unit.name] = row.component(unit.name, args, on_cluster)
     return installed
 

@@ -82,17 +82,17 @@ def _nothing(_: Site) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A unit's component. `extra`: its own arguments, beside those of every add-on."""
+    """A unit's component. `own`: its own arguments, beside those of every add-on."""
 
     component: Callable[[str, Any, pulumi.ResourceOptions], Addon]
     args: type[AddonArgs]
-    extra: Callable[[Site], Mapping[str, Any]] = _nothing
+    own: Callable[[Site], Mapping[str, Any]] = _nothing
 
 
 def _kept(field: str) -> Callable[[Site], Mapping[str, Any]]:
     """Return the arguments of what keeps logs or traces."""
 
-    def extra(site: Site) -> Mapping[str, Any]:
+    def own(site: Site) -> Mapping[str, Any]:
         observability = site.settings.observability
         return {
             field: getattr(observability, field),
@@ -101,7 +101,7 @@ def _kept(field: str) -> Callable[[Site], Mapping[str, Any]]:
             "storage_class": site.storage_class,
         }
 
-    return extra
+    return own
 
 
 def _sinks(site: Site) -> Mapping[str, Any]:
@@ -114,7 +114,7 @@ UNITS: Final[dict[str, Row]] = {
     "prometheus": Row(
         component=Prometheus,
         args=PrometheusArgs,
-        extra=lambda s: {
+        own=lambda s: {
             "metrics": s.settings.observability.metrics,
             "storage_class": s.storage_class,
             **_sinks(s),
@@ -125,10 +125,10 @@ UNITS: Final[dict[str, Row]] = {
         component=NvidiaDevicePlugin,
         args=NvidiaDevicePluginArgs,
         # The node image of Bottlerocket brings its own.
-        extra=lambda s: {"pools": tuple(p for p in s.settings.gpu_pools if p.node_image == "al2023")},
+        own=lambda s: {"pools": tuple(p for p in s.settings.gpu_pools if p.node_image == "al2023")},
     ),
     "dcgm-exporter": Row(
-        component=DcgmExporter, args=DcgmExporterArgs, extra=lambda s: {"pools": s.settings.gpu_pools}
+        component=DcgmExporter, args=DcgmExporterArgs, own=lambda s: {"pools": s.settings.gpu_pools}
     ),
     "metrics-server": Row(component=MetricsServer, args=MetricsServerArgs),
     "istio-base": Row(component=IstioBase, args=IstioBaseArgs),
@@ -140,9 +140,9 @@ UNITS: Final[dict[str, Row]] = {
     "kserve-runtimes": Row(component=KserveRuntimes, args=KserveRuntimesArgs),
     "keda": Row(component=Keda, args=KedaArgs),
     "prometheus-adapter": Row(component=PrometheusAdapter, args=PrometheusAdapterArgs),
-    "loki": Row(component=Loki, args=LokiArgs, extra=_kept("logs")),
-    "tempo": Row(component=Tempo, args=TempoArgs, extra=_kept("traces")),
-    "otel-gateway": Row(component=OtelGateway, args=OtelGatewayArgs, extra=_sinks),
+    "loki": Row(component=Loki, args=LokiArgs, own=_kept("logs")),
+    "tempo": Row(component=Tempo, args=TempoArgs, own=_kept("traces")),
+    "otel-gateway": Row(component=OtelGateway, args=OtelGatewayArgs, own=_sinks),
     "otel-agent": Row(component=OtelAgent, args=OtelAgentArgs),
     "envoy-gateway-definitions": Row(component=EnvoyGatewayDefinitions, args=EnvoyGatewayDefinitionsArgs),
     "envoy-gateway": Row(component=EnvoyGateway, args=EnvoyGatewayArgs),
@@ -150,7 +150,7 @@ UNITS: Final[dict[str, Row]] = {
     "vault": Row(
         component=Vault,
         args=VaultArgs,
-        extra=lambda s: {
+        own=lambda s: {
             "region": s.settings.cluster.region,
             "key_alias": s.vault_key,
             "storage_class": s.storage_class,
@@ -162,7 +162,7 @@ UNITS: Final[dict[str, Row]] = {
     "harbor": Row(
         component=Harbor,
         args=HarborArgs,
-        extra=lambda s: {
+        own=lambda s: {
             "host": s.settings.registry.host.partition("/")[0],
             "storage_class": s.storage_class,
         },

@@ -11,8 +11,8 @@ import pytest
 from pulumi_aws import Provider
 
 from components.aws.image_repositories import ImageRepositories, ImageRepositoriesArgs
-from components.aws.private_bucket import PrivateBucket, PrivateBucketArgs, bucket_statements
 from components.aws.policy_document import VERSION
+from components.aws.private_bucket import PrivateBucket, PrivateBucketArgs, bucket_statements
 from components.aws.shared_storage import SharedStorage, SharedStorageArgs, file_system_statements
 from ops.recorder import Recorder
 from settings import Settings, load_stack_file

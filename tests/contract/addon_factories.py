@@ -23,8 +23,13 @@ POSTGRES: Final = Postgres(
 def addon_args(settings: Settings, unit: str, row: Row, **changes: object) -> Any:  # noqa: ANN401 - of many types
     """Return a unit's arguments for a stack."""
     site = Site(settings=settings, storage_class="gp3", vault_key="llm-prod-vault")
-    common = {"charts": settings.charts, "namespace": ADDON_NAMESPACES[unit], "monitored": True}
-    return row.args(**{**common, **row.extra(site), **changes})
+    common: dict[str, object] = {
+        "charts": settings.charts,
+        "namespace": ADDON_NAMESPACES[unit],
+        "monitored": True,
+    }
+    make = cast("Callable[..., Any]", row.args)
+    return make(**{**common, **dict(row.own(site)), **changes})
 
 
 def _factory(unit: str, row: Row) -> Callable[[Settings], Any]:

@@ -38,8 +38,8 @@ def _declared(stack: Settings) -> Recorder:
         base = create_cluster_base(stack, stack="generated")
         assert base is not None
         kubernetes = kubernetes_provider(stack.cluster, base.api)
-        create_cluster_services(stack, base, kubernetes)
-        create_edge(stack, base, kubernetes, namespace=stack.namespace)
+        services = create_cluster_services(stack, base, kubernetes)
+        create_edge(stack, base, kubernetes, namespace=stack.namespace, addons=services.addons)
 
     return record(program, project="generated", stack="generated")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -28,7 +28,8 @@ PUSHED: Final = "sha256:" + "1" * 64
 
 def _sections() -> dict[str, Any]:
     """Return the pools and models of the stack `local`, with images that somebody pushed and a fixed number of replicas."""
-    local = stack_yaml.load((REPOSITORY / "Pulumi.local.yaml").read_text("utf-8"))["config"]
+    content = stack_yaml.load((REPOSITORY / "Pulumi.local.yaml").read_text("utf-8"))
+    local = cast("dict[str, Any]", content)["config"]
     models = local["vllm-platform:models"]
     for model in models:
         model["image"]["digest"] = PUSHED

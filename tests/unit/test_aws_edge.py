@@ -223,7 +223,7 @@ class TestBinding:
 class TestController:
     @pytest.fixture
     def values(self) -> dict[str, Any]:
-        return controller_values(cluster_name="llm", region="us-east-1", vpc_id="vpc-1")
+        return controller_values(cluster_name="llm", region="us-east-1", vpc_id="vpc-1", replicas=2)
 
     def test_every_value_is_one_that_the_chart_reads(self, values: dict[str, Any], root: Path) -> None:
         chart = root.parent / "shared" / "charts" / LOAD_BALANCER_CONTROLLER.name / "values.yaml"

@@ -166,7 +166,7 @@ def _unknown(values: Any, known: Any, path: str = "") -> Iterator[str]:  # noqa:
 class TestCharts:
     @pytest.fixture
     def values(self) -> dict[str, Any]:
-        return controller_values(cluster_name="llm", queue="llm-karpenter", region="us-east-1")
+        return controller_values(cluster_name="llm", queue="llm-karpenter", region="us-east-1", replicas=2)
 
     @pytest.fixture
     def published(self, root: Path) -> dict[str, Any]:
