@@ -18,10 +18,8 @@ from typing import Any, Final
 import pulumi
 
 from components.addons.pattern import Addon, AddonArgs
-from components.charts import KSERVE, KSERVE_CRD, KSERVE_RUNTIMES
+from components.charts import KSERVE, KSERVE_CRD, KSERVE_RUNTIMES, VLLM_TAG
 
-VLLM_TAG: Final = "v0.32.0"
-"""Of the engine in the ready-made runtime, which the chart takes from `latest`: the release that the platform's own image has."""
 INGRESS_DOMAIN: Final = "svc.cluster.local"
 RUNTIME: Final = "vllmserver"
 RUNTIMES_OFF: Final = frozenset(

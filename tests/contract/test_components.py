@@ -15,6 +15,7 @@ from pulumi_aws import Provider as AwsProvider
 from pulumi_kubernetes import Provider as KubernetesProvider
 
 import components
+from components.addons.pattern import Addon
 from components.gpu_admission import GpuAdmission, GpuAdmissionArgs
 from components.inference_service import Serving
 from components.model_namespace import ModelNamespace, ModelNamespaceArgs
@@ -63,7 +64,9 @@ def _all_components() -> set[Component]:
     found: set[Component] = set()
     for module in pkgutil.walk_packages(components.__path__, "components."):
         for _, value in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            if issubclass(value, pulumi.ComponentResource) and value.__module__ == module.name:
+            ours = issubclass(value, pulumi.ComponentResource) and value.__module__ == module.name
+            # What all add-ons have in common is none by itself.
+            if ours and value is not Addon:
                 found.add(value)
     return found
 

@@ -20,12 +20,15 @@ DOCUMENTS: Final = documents(ROOT)
 NO_HOSTS: Final = {
     "github.com": "Go modules",
     "go.etcd.io": "Go modules",
+    "istio.io": "Go modules",
     "k8s.io": "Go modules",
     "sigs.k8s.io": "Go modules",
     "node.kubernetes.io": "keys of labels",
     "serving.kserve.io": "API groups",
     "vllm-platform.io": "keys of labels",
     "nvidia.com": "keys of labels",
+    "external.metrics.k8s.io": "API groups",
+    "harbor.internal": "a company's own, in an example",
 }
 _TOP_LEVEL_DOMAINS: Final = "com|org|net|io|dev|ai|cn|internal|cloud"
 _INLINE: Final = re.compile(r"`([^`\n]+)`")

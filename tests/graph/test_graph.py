@@ -95,7 +95,10 @@ def test_the_outputs_are_those_that_other_commands_read(graph: ProgramGraph, set
     (stack,) = [node["urn"] for node in graph.resources if node["type"] == STACK_TYPE]
     outputs = graph.outputs[stack]
     names = {model.name for model in settings.enabled_models}
-    assert set(outputs) == {"cluster", "models", "release"} | ({"url"} if settings.public else set())
+    on_eks = settings.cluster.kind == "eks"
+    expected = {"cluster", "models", "release"}
+    expected |= ({"url"} if settings.public else set()) | ({"prometheus_url"} if on_eks else set())
+    assert set(outputs) == expected
     assert set(outputs["models"]) == names
     assert all(
         {"url", "namespace", "replicas", "gpus", "pool"} <= set(model) for model in outputs["models"].values()
@@ -104,7 +107,7 @@ def test_the_outputs_are_those_that_other_commands_read(graph: ProgramGraph, set
         "images": names,
         "revisions": names,
         "engine_args": names,
-        "charts": set(),
+        "charts": {unit.name for unit in settings.asked.units("managed")},
     }
     # The address is given out when names lead there, and not before.
     assert UNKNOWN not in str({name: value for name, value in outputs.items() if name != "url"})

@@ -12,7 +12,6 @@ from pulumi_kubernetes.core.v1 import Namespace
 from components.addons.kserve import (
     RUNTIME,
     RUNTIMES_OFF,
-    VLLM_TAG,
     Kserve,
     KserveArgs,
     KserveDefinitions,
@@ -23,7 +22,7 @@ from components.addons.kserve import (
     runtime_values,
 )
 from components.addons.pattern import KEEP_DEFINITIONS
-from components.charts import KSERVE, KSERVE_CRD, KSERVE_RUNTIMES
+from components.charts import KSERVE, KSERVE_CRD, KSERVE_RUNTIMES, VLLM_TAG
 from ops.recorder import Recorder, Registration
 from settings.charts import PublishedCharts
 from tests.charts import merged, published_values, tolerating, unknown_keys
@@ -96,7 +95,7 @@ class TestRuntimes:
     def test_its_engine_is_a_release_and_not_the_latest(self, root: Path, runtimes: dict[str, Any]) -> None:
         published = published_values(root, RUNTIMES)["kserve"]["servingruntime"][RUNTIME]
         assert published["tag"] == "latest"
-        assert runtimes[RUNTIME]["tag"] == VLLM_TAG == "v0.32.0"
+        assert runtimes[RUNTIME]["tag"] == VLLM_TAG
 
 
 def _release(deploy: Deploy, unit: str) -> tuple[Registration, str]:

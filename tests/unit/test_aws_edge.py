@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,7 +15,11 @@ from pulumi_kubernetes import Provider as KubernetesProvider
 
 from components.aws.edge import Edge
 from components.aws.edge_certificates import EdgeCertificates, EdgeCertificatesArgs
-from components.aws.load_balancer_controller import controller_values, target_statements
+from components.aws.load_balancer_controller import (
+    LoadBalancerController,
+    controller_values,
+    target_statements,
+)
 from components.charts import LOAD_BALANCER_CONTROLLER
 from ops.recorder import Recorder, Registration
 from settings import Settings, load_stack_file
@@ -42,13 +47,13 @@ def settings(root: Path) -> Settings:
 @pytest.fixture
 def edge(deploy: Deploy, settings: Settings) -> Recorder:
     def program() -> None:
-        providers: list[pulumi.ProviderResource] = [
-            AwsProvider("aws", region="us-east-1"),
-            KubernetesProvider("k8s", kubeconfig="{}"),
-        ]
-        Edge("edge", FACTORIES[Edge](settings), pulumi.ResourceOptions(providers=providers))
+        Edge("edge", FACTORIES[Edge](settings), pulumi.ResourceOptions(providers=_providers()))
 
     return deploy(program)
+
+
+def _providers() -> list[pulumi.ProviderResource]:
+    return [AwsProvider("aws", region="us-east-1"), KubernetesProvider("k8s", kubeconfig="{}")]
 
 
 def _named(recorder: Recorder, type_: str, ending: str) -> Registration:
@@ -215,12 +220,31 @@ class TestBinding:
         spec = edge.one("kubernetes:elbv2.k8s.aws/v1beta1:TargetGroupBinding").inputs["spec"]
         assert {"targetGroupARN", "targetType", "ipAddressType", "vpcID", "targetGroupProtocol"} <= set(spec)
 
-    def test_it_comes_after_the_controller(self, edge: Recorder) -> None:
-        binding = edge.one("kubernetes:elbv2.k8s.aws/v1beta1:TargetGroupBinding")
-        assert edge.one("kubernetes:helm.sh/v3:Release").urn in binding.dependencies
+    def test_it_comes_after_the_controller(self, deploy: Deploy, settings: Settings) -> None:
+        """Whose webhook fills it in, and without whose definitions there is no such kind."""
+
+        def program() -> None:
+            options = pulumi.ResourceOptions(providers=_providers())
+            controller = LoadBalancerController("lbc", FACTORIES[LoadBalancerController](settings), options)
+            Edge("edge", replace(FACTORIES[Edge](settings), after=[controller]), options)
+
+        recorder = deploy(program)
+        binding = recorder.one("kubernetes:elbv2.k8s.aws/v1beta1:TargetGroupBinding")
+        assert recorder.one("kubernetes:helm.sh/v3:Release").urn in binding.dependencies
 
 
 class TestController:
+    @pytest.fixture
+    def controller(self, deploy: Deploy, settings: Settings) -> Recorder:
+        def program() -> None:
+            LoadBalancerController(
+                "load-balancer-controller",
+                FACTORIES[LoadBalancerController](settings),
+                pulumi.ResourceOptions(providers=_providers()),
+            )
+
+        return deploy(program)
+
     @pytest.fixture
     def values(self) -> dict[str, Any]:
         return controller_values(cluster_name="llm", region="us-east-1", vpc_id="vpc-1", replicas=2)
@@ -246,9 +270,9 @@ class TestController:
     def test_it_runs_on_no_gpu_node(self, values: dict[str, Any]) -> None:
         assert "tolerations" not in values
 
-    def test_it_starts_once_it_has_its_rights(self, edge: Recorder) -> None:
-        association = edge.one("aws:eks/podIdentityAssociation:PodIdentityAssociation")
-        release = edge.one("kubernetes:helm.sh/v3:Release")
+    def test_it_starts_once_it_has_its_rights(self, controller: Recorder) -> None:
+        association = controller.one("aws:eks/podIdentityAssociation:PodIdentityAssociation")
+        release = controller.one("kubernetes:helm.sh/v3:Release")
         assert association.urn in release.dependencies
         account = release.inputs["values"]["serviceAccount"]["name"]
         assert association.inputs["serviceAccount"] == account
@@ -267,8 +291,8 @@ class TestController:
         assert look["Resource"] == ["*"]
         assert all(action.partition(":")[2].startswith("Describe") for action in look["Action"])
 
-    def test_its_target_group_is_the_load_balancer_s(self, edge: Recorder) -> None:
-        (policy,) = [json.loads(r.inputs["policy"]) for r in edge.of_type("aws:iam/rolePolicy:RolePolicy")]
+    def test_its_target_group_is_the_load_balancer_s(self, controller: Recorder, edge: Recorder) -> None:
+        policy = json.loads(controller.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"])
         name = edge.one("aws:lb/targetGroup:TargetGroup").inputs["name"]
         assert policy["Statement"][0]["Resource"][0].endswith(f":targetgroup/{name}/*")
 

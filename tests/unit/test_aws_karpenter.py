@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -12,7 +13,7 @@ import yaml
 from pulumi_aws import Provider as AwsProvider
 from pulumi_kubernetes import Provider as KubernetesProvider
 
-from components.aws.karpenter import Karpenter, controller_values
+from components.aws.karpenter import Karpenter, KarpenterDefinitions, controller_values
 from components.aws.karpenter_interruption import EVENTS, queue_arn, queue_name, queue_statements
 from components.aws.karpenter_policy import controller_statements
 from components.aws.node_role import elastic_role_name
@@ -51,7 +52,10 @@ def recorder(deploy: Deploy, settings: Settings) -> Recorder:
         options = pulumi.ResourceOptions(
             providers=[AwsProvider("aws", region="us-east-1"), KubernetesProvider("k8s", kubeconfig="{}")]
         )
-        Karpenter("karpenter", args, options)
+        definitions = KarpenterDefinitions(
+            "karpenter-definitions", FACTORIES[KarpenterDefinitions](settings), options
+        )
+        Karpenter("karpenter", replace(args, after=[definitions]), options)
 
     return deploy(program)
 
@@ -207,7 +211,7 @@ class TestCharts:
         assert values["dnsPolicy"] == "Default"
 
     def test_definitions_come_first_from_a_chart_of_their_own(self, recorder: Recorder) -> None:
-        definitions, release = _release(recorder, "karpenter-crd"), _release(recorder, "karpenter")
+        definitions, release = _release(recorder, "karpenter-definitions"), _release(recorder, "karpenter")
         assert definitions.urn in release.dependencies
         assert release.inputs["skipCrds"] is True
         assert definitions.inputs["version"] == release.inputs["version"]

@@ -25,6 +25,7 @@ from settings import (
     EksCluster,
     ExistingCluster,
     RehearsalCluster,
+    Settings,
 )
 from settings.eks import Access, Tags
 from settings.network import PrivateEndpoint
@@ -167,5 +168,6 @@ def test_the_project_file_has_the_default_of_the_settings(root: Path) -> None:
     What may be left out is not declared: Pulumi would ask for it.
     """
     project = yaml.safe_load((root / "Pulumi.yaml").read_text())
-    assert set(project["config"]) == set(SECTIONS) - {"storage", "edge", "state"}
+    optional = {name for name in SECTIONS if not Settings.model_fields[name].is_required()} - {"namespace"}
+    assert set(project["config"]) == set(SECTIONS) - optional
     assert project["config"]["namespace"]["default"] == DEFAULT_NAMESPACE
