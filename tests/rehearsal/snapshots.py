@@ -37,16 +37,21 @@ class Snapshot:
 
 
 def snapshot(api: Api) -> Snapshot:
-    """Look at everything that a chart may make. API services of definitions come with those, so they are left out."""
+    """Look at everything that a chart may make."""
     return Snapshot(
         {
             (kind, _name(each)): each["metadata"]["resourceVersion"]
             for version, kinds in KINDS.items()
             for kind in kinds
             for each in api.list(version, kind)
-            if kind != "APIService" or each["spec"].get("service")
+            if not _is_the_cluster_s(kind, each)
         }
     )
+
+
+def _is_the_cluster_s(kind: str, each: dict[str, Any]) -> bool:
+    """Tell whether the cluster itself makes or fills it, of what others bring: such a role, or the service of a definition."""
+    return (kind == "APIService" and not each["spec"].get("service")) or "aggregationRule" in each
 
 
 def _name(each: dict[str, Any]) -> str:

@@ -33,7 +33,9 @@ def _sections() -> dict[str, Any]:
     models = local["vllm-platform:models"]
     for model in models:
         model["image"]["digest"] = PUSHED
-        model["autoscaling"] = {"kind": "fixed", "replicas": 2}
+        # No autoscaler: what it reads its metrics from is none of the add-ons here.
+        if model["autoscaling"]["kind"] != "fixed":
+            model["autoscaling"] = {"kind": "fixed", "replicas": 2}
     return {"addons": ADDONS, "pools": local["vllm-platform:pools"], "models": models}
 
 
