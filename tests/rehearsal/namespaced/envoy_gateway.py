@@ -127,7 +127,7 @@ def _start_controller(cluster: Bare, api: Api, folder: Path) -> ProcessTable:
 
 def _account(cluster: Bare, api: Api, folder: Path) -> Path:
     """Write what a pod of the chart's account finds, so that the controller has the chart's rights and no others."""
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    body: Object = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     answer = api._json(  # pyright: ignore[reportPrivateUsage]
         "POST",
         f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{NAME}/token",
