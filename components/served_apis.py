@@ -59,6 +59,7 @@ def look(settings: Settings) -> Served:
     from kubernetes.client.exceptions import ApiException  # noqa: PLC0415
     from kubernetes.config.config_exception import ConfigException  # noqa: PLC0415
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
+    from yaml import YAMLError  # noqa: PLC0415
 
     cluster = settings.cluster
     path = Path(cast("str", kubeconfig(cluster))).expanduser()
@@ -75,6 +76,10 @@ def look(settings: Settings) -> Served:
         classes: list[Any] = []
         if _stores(settings):
             classes = storage.list_storage_class(_request_timeout=TIMEOUT_SECONDS).items
+    except (YAMLError, TypeError):
+        # The parser's own words would show what the file holds.
+        message = f"its kubeconfig {path} can not be read: it is no YAML, or not of a kubeconfig's form"
+        raise NotReachedError(message) from None
     except ConfigException as error:
         message = f"its kubeconfig {path} can not be used: {error}"
         raise NotReachedError(message) from None

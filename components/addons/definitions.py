@@ -11,6 +11,8 @@ import pulumi
 
 DEFINITION: Final = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
 FORCE: Final = "pulumi.com/patchForce"
+# What these hold is data, not a schema.
+VALUES: Final = frozenset({"annotations", "default", "enum", "example"})
 
 
 def kept_and_light(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult:
@@ -37,7 +39,7 @@ def without_descriptions(value: Any) -> Any:  # noqa: ANN401 - a JSON value
     if isinstance(value, Mapping):
         items = cast("Mapping[str, Any]", value).items()
         return {
-            key: without_descriptions(item)
+            key: item if key in VALUES else without_descriptions(item)
             for key, item in items
             if not (key == "description" and isinstance(item, str))
         }

@@ -7,11 +7,12 @@ its kind would go, all models with KServe's. A chart that has an option for this
 Uses nothing but Python's own library: it runs by itself, wherever `pulumi` runs.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-KIND: Final = "kind: CustomResourceDefinition"
+KIND: Final = re.compile(r"""kind: (["']?)CustomResourceDefinition\1( +#.*)?""")
 ANNOTATIONS: Final = "  annotations:"
 MARK: Final = "    helm.sh/resource-policy: keep"
 
@@ -21,13 +22,13 @@ def marked(lines: Iterable[str]) -> Iterator[str]:
 
     Line by line, because to read and write 2 MB of YAML takes Python's own parser a minute.
     """
-    is_definition = has_mark = True
+    is_definition = has_mark = False
     for line in lines:
         text = line.rstrip("\n")
         if text == "---":
             _demand(is_definition, has_mark)
             is_definition = has_mark = False
-        is_definition = is_definition or text == KIND
+        is_definition = is_definition or KIND.fullmatch(text) is not None
         yield line
         if text == ANNOTATIONS and is_definition and not has_mark:
             has_mark = True
