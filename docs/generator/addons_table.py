@@ -55,7 +55,7 @@ SHOWN: Final[dict[str, str]] = {
     "kserve-definitions": REHEARSED,
     "kserve": REHEARSED,
     "envoy-gateway-definitions": INSTALLED,
-    "envoy-gateway": INSTALLED,
+    "envoy-gateway": f"{INSTALLED}; its controller accepts the class and makes its proxies",
     "external-secrets": f"{INSTALLED}, in 1.3 (newer ones are no Go module)",
     "karpenter-definitions": INSTALLED,
     "karpenter": INSTALLED,
