@@ -80,7 +80,7 @@ def test_an_agent_runs_on_gpu_nodes_too_by_the_chart_s_own_word(root: Path, char
     assert "tolerations" not in VALUES[chart]
 
 
-@pytest.mark.parametrize("chart", set(VALUES) - set(AGENTS))
+@pytest.mark.parametrize("chart", sorted(set(VALUES) - set(AGENTS)))
 def test_nothing_else_does(root: Path, chart: str) -> None:
     assert tolerating(_seen(root, chart)) == [], GPU_TAINT
 
@@ -123,7 +123,7 @@ class TestIstiod:
         assert values["telemetry"] == {"enabled": False}
 
 
-@pytest.mark.parametrize("chart", set(VALUES) - {"istio-base"})
+@pytest.mark.parametrize("chart", sorted(set(VALUES) - {"istio-base"}))
 def test_memory_is_limited_and_cpu_is_not(chart: str) -> None:
     resources = VALUES[chart]["resources"]
     assert set(resources["requests"]) == {"cpu", "memory"}
