@@ -1,14 +1,10 @@
 """The database of retrieval: what its objects say, that the operator's own definitions take them, and what keeps the data."""
 
-import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import Any, Final
 
 import pulumi
 import pytest
-import yaml
-from jsonschema import Draft202012Validator
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.core.v1 import Namespace
 
@@ -19,7 +15,6 @@ from components.database import (
     DatabaseArgs,
     cluster_spec,
     database_spec,
-    monitor_spec,
     schedule_spec,
     store_spec,
 )
@@ -237,54 +232,3 @@ class TestComponent:
         monkeypatch.setattr(Recorder, "RegisterResource", watched)
         _record(deploy, WITH_COPIES, protect=protect)
         assert sorted(protected) == (["kubernetes:core/v1:Namespace", CLUSTER] if protect else [])
-
-
-def _definition(root: Path, path: str) -> Mapping[str, Any]:
-    """Return a kind's schema of `spec`; skips the test where the definitions are not at hand."""
-    file = root / ".tools" / "assets" / path
-    if not file.is_file() and os.environ.get("VP_REQUIRE_SHARED") != "1":
-        pytest.skip("the kinds are not here: `make tools` fetches them")
-    document = cast("dict[str, Any]", yaml.load(file.read_text("utf-8"), yaml.CSafeLoader))
-    (version,) = [v for v in document["spec"]["versions"] if v["storage"]]
-    return version["schema"]["openAPIV3Schema"]["properties"]["spec"]
-
-
-def _closed(schema: Any) -> Any:  # noqa: ANN401 - a JSON schema
-    """Return a schema that takes no field that it does not name."""
-    if isinstance(schema, dict):
-        result = {key: _closed(item) for key, item in cast("Mapping[str, Any]", schema).items()}
-        if isinstance(result.get("properties"), dict) and "type" in result:
-            result.setdefault("additionalProperties", False)
-        return result
-    return [_closed(item) for item in cast("list[Any]", schema)] if isinstance(schema, list) else schema
-
-
-OWN: Final = "cloudnative-pg/config/crd/bases/postgresql.cnpg.io_"
-PLUGIN: Final = "cloudnative-pg-backups/config/crd/bases/barmancloud.cnpg.io_"
-PROMETHEUS: Final = "prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_"
-SPECS: Final = {
-    "three instances": (f"{OWN}clusters.yaml", _cluster(WITH_COPIES)),
-    "one instance": (f"{OWN}clusters.yaml", _cluster(ALONE)),
-    "database": (f"{OWN}databases.yaml", database_spec(ALONE)),
-    "schedule": (f"{OWN}scheduledbackups.yaml", schedule_spec(WITH_COPIES)),
-    "store on S3": (f"{PLUGIN}objectstores.yaml", store_spec(S3, region="eu-west-1")),
-    "store elsewhere": (f"{PLUGIN}objectstores.yaml", store_spec(ELSEWHERE, region="eu-west-1")),
-    "monitor": (f"{PROMETHEUS}podmonitors.yaml", monitor_spec(ALONE)),
-}
-
-
-@pytest.mark.parametrize("name", SPECS)
-def test_the_real_definition_takes_every_field(root: Path, name: str) -> None:
-    path, spec = SPECS[name]
-    validator = Draft202012Validator(_closed(_definition(root, path)))
-    found = validator.iter_errors(spec)  # pyright: ignore[reportUnknownMemberType] - untyped there
-    assert [error.message for error in found] == []
-
-
-@pytest.mark.parametrize("name", SPECS)
-def test_a_misspelt_field_is_noticed(root: Path, name: str) -> None:
-    """Else the test above would guard nothing."""
-    path, spec = SPECS[name]
-    validator = Draft202012Validator(_closed(_definition(root, path)))
-    found = validator.iter_errors({**spec, "mispelt": True})  # pyright: ignore[reportUnknownMemberType]
-    assert len(list(found)) == 1

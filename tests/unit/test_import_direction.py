@@ -127,4 +127,12 @@ def test_every_test_file_is_collected() -> None:
         for p in found
         if any(isinstance(n, ast.FunctionDef) and n.name.startswith("test_") for n in ast.walk(_tree(p)))
     ]
-    assert [str(path) for path in with_tests if not path.name.startswith("test_")] == []
+    # Run by a test, in namespaces of Linux.
+    started = (ROOT / "tests" / "rehearsal" / "test_real_controllers.py").read_text("utf-8")
+    passed_by = [
+        path
+        for path in with_tests
+        if not path.name.startswith("test_")
+        and not (path.parent.name == "namespaced" and f'"{path.name}"' in started)
+    ]
+    assert [str(path) for path in passed_by] == []
