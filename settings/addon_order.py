@@ -8,7 +8,7 @@ from settings.addon_catalogue import Unit
 
 def needs_of(unit: Unit, units: Iterable[Unit]) -> list[Unit]:
     """Return which of some units must be installed before one of them, in their own order."""
-    wanted = {*unit.needs, *unit.after} - {unit.name}
+    wanted = {*unit.needs, *unit.after}
     return [other for other in units if other.name in wanted]
 
 

@@ -22,7 +22,7 @@ def _registry(value: str) -> str:
 
 
 def _folder(value: str) -> str:
-    if not value or "://" in value:
+    if not value.strip() or "://" in value:
         raise refusal(
             "not a folder", "write the path of a folder with a folder for each chart, e.g. './charts'"
         )

@@ -39,7 +39,12 @@ def check(draft: Draft, catalogue: tuple[Unit, ...] = CATALOGUE) -> list[Problem
         catalogue=catalogue,
     )
     choices = _Choices(asked)
-    problems = [*_places(choices), *_wanted(choices, draft), *_needs(choices)]
+    problems = [
+        *_places(choices),
+        *_wanted(choices, draft),
+        *_wanted_on_eks(choices, draft),
+        *_needs(choices),
+    ]
     # A need that is off is one problem; that the rest has no order would be another way to say it.
     return [*problems, *_rivals(choices), *([] if problems else _circles(choices))]
 
@@ -77,25 +82,11 @@ def _places(choices: _Choices) -> Iterable[Problem]:
 
 def _wanted(choices: _Choices, draft: Draft) -> Iterable[Problem]:
     """What other sections ask for, and that is off."""
-    on_eks = isinstance(draft.cluster, EksCluster)
     if choices["harbor"] == "managed" and isinstance(draft.registry, EcrRegistry):
         reason = "the name under which it is reached is the host of a registry of kind external"
         yield choices.problem(
             "harbor", reason, "write `registry: {kind: external, host: ...}`, or harbor: off"
         )
-    elastic = [pool.name for pool in draft.pools if isinstance(pool.provisioner, KarpenterProvisioner)]
-    if on_eks and elastic and choices["karpenter"] == "off":
-        reason = f"nothing would make the nodes of the elastic pools {listed(elastic)}"
-        yield choices.problem("karpenter", reason, "write karpenter: managed, or make the pools fixed")
-    if isinstance(draft.edge, CloudFrontEdge) and on_eks and choices["load_balancer_controller"] == "off":
-        reason = "nothing would register the gateway's pods at the edge's load balancer"
-        fix = "write load_balancer_controller: managed, or `edge: {kind: off}`"
-        yield choices.problem("load_balancer_controller", reason, fix)
-    plain = [p.name for p in draft.pools if isinstance(p, GpuPool) and p.node_image == "al2023"]
-    if on_eks and plain and choices["nvidia_device_plugin"] == "off":
-        reason = f"nothing would offer the GPUs of the pools {listed(plain)}: their node image has no plugin"
-        fix = "write nvidia_device_plugin: managed, or use the node image bottlerocket"
-        yield choices.problem("nvidia_device_plugin", reason, fix)
     models = [model for model in draft.models if model.enabled]
     if models and choices["kserve"] == "off":
         reason = f"nothing would serve {listed(model.name for model in models)}"
@@ -118,6 +109,30 @@ def _wanted(choices: _Choices, draft: Draft) -> Iterable[Problem]:
                 "its autoscaler reads the GPUs' load from Prometheus Adapter, and addons.prometheus_adapter is off",
                 f"write addons.prometheus_adapter: {_on(choices)}, or scale the model in another way",
             )
+
+
+def _wanted_on_eks(choices: _Choices, draft: Draft) -> Iterable[Problem]:
+    """What nodes and the edge ask for: nobody else can have brought it."""
+    if not isinstance(draft.cluster, EksCluster):
+        return
+    edge = isinstance(draft.edge, CloudFrontEdge)
+    elastic = [pool.name for pool in draft.pools if isinstance(pool.provisioner, KarpenterProvisioner)]
+    if elastic and choices["karpenter"] == "off":
+        reason = f"nothing would make the nodes of the elastic pools {listed(elastic)}"
+        yield choices.problem("karpenter", reason, "write karpenter: managed, or make the pools fixed")
+    if edge and choices["load_balancer_controller"] == "off":
+        reason = "nothing would register the gateway's pods at the edge's load balancer"
+        fix = "write load_balancer_controller: managed, or `edge: {kind: off}`"
+        yield choices.problem("load_balancer_controller", reason, fix)
+    if edge and choices["envoy_gateway"] == choices["kong"] == "off":
+        reason = "the edge leads to a gateway, and both are off"
+        fix = "write envoy_gateway: managed or kong: managed, or `edge: {kind: off}`"
+        yield choices.problem("envoy_gateway", reason, fix)
+    plain = [p.name for p in draft.pools if isinstance(p, GpuPool) and p.node_image == "al2023"]
+    if plain and choices["nvidia_device_plugin"] == "off":
+        reason = f"nothing would offer the GPUs of the pools {listed(plain)}: their node image has no plugin"
+        fix = "write nvidia_device_plugin: managed, or use the node image bottlerocket"
+        yield choices.problem("nvidia_device_plugin", reason, fix)
 
 
 def _on(choices: _Choices) -> str:

@@ -1,6 +1,8 @@
 """Buckets and the database: that they belong to the cluster's kind, and that nothing is lost with one node or one bucket."""
 
 from collections.abc import Iterable
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 from settings.checks.cluster import TAKEN_NAMESPACES
 from settings.cluster import EksCluster
@@ -9,6 +11,8 @@ from settings.draft import Draft
 from settings.observability import VolumeStore
 from settings.problems import Problem
 from settings.storage import CompatibleBucket, CreatedBucket, ExistingBucket
+
+AMAZON: Final = ""
 
 Bucket = CreatedBucket | ExistingBucket | CompatibleBucket
 
@@ -49,14 +53,24 @@ def _kinds(draft: Draft) -> Iterable[Problem]:
 
 def _shared(draft: Draft) -> Iterable[Problem]:
     """Who deletes what is old in a bucket must be alone in it; two that create one can not both succeed."""
-    seen: dict[str, str] = {}
+    seen = _state_bucket(draft)
     for path, bucket in _buckets(draft).items():
-        first = seen.setdefault(bucket.name, path)
+        endpoint = bucket.endpoint if isinstance(bucket, CompatibleBucket) else AMAZON
+        first = seen.setdefault((endpoint, bucket.name), path)
         if first != path:
             reason = (
                 f"{first} is in this bucket already, and each deletes what it takes for its own old objects"
             )
             yield Problem(f"{path}.name", bucket.name, reason, "give each a bucket of its own")
+
+
+def _state_bucket(draft: Draft) -> dict[tuple[str, str], str]:
+    """Return the bucket of Pulumi's state, by endpoint and name: with it the whole stack would be forgotten."""
+    if draft.state is None or draft.state.backend_kind != "s3":
+        return {}
+    url = urlsplit(draft.state.backend)
+    endpoint = parse_qs(url.query).get("endpoint", [AMAZON])[0]
+    return {(endpoint, url.netloc): "state.backend"}
 
 
 def _database(draft: Draft) -> Iterable[Problem]:
