@@ -1,6 +1,7 @@
 """Imports point one way, files stay small, and the program stays readable. Checked on the syntax tree, nothing is run."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,8 @@ ALLOWED: Final = {
     "components": {"components", "settings"},
     "rehearsal": {"rehearsal", "settings"},
     "ops": {"ops", "rehearsal", "settings"},
+    # Runs in the image, where nothing else of this project is.
+    "docker": {"docker"},
     "benchmarks": {"benchmarks", "ops", "rehearsal", "settings"},
     "__main__": {"components", "settings"},
 }
@@ -64,6 +67,17 @@ def test_imports_point_one_way(package: str) -> None:
         for path in files
         for name in _imports(_tree(path))
         if (top := name.partition(".")[0]) in ours and top not in ALLOWED[package]
+    ]
+    assert wrong == []
+
+
+def test_the_image_s_middleware_imports_what_vllm_brings_and_nothing_else() -> None:
+    brought = {"aiohttp", "prometheus_client", "regex", "vllm_platform_middleware"}
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sorted((ROOT / "docker" / "vllm" / "vllm_platform_middleware").glob("*.py"))
+        for name in _imports(_tree(path))
+        if (top := name.partition(".")[0]) not in brought and top not in sys.stdlib_module_names
     ]
     assert wrong == []
 
