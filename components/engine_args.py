@@ -10,6 +10,9 @@ API_PORT: Final = 8000
 METRICS_PORT: Final = 8001
 """The image's middleware serves /metrics here, so that an L4 policy can admit Prometheus to nothing else."""
 
+MIDDLEWARE: Final = "vllm_platform_middleware.Middleware"
+"""Of the image (docker/vllm): the log of requests, readiness, the content filter, the port of metrics."""
+
 # Without a bound the streamer holds up to 40 GB of host memory per process, and there is one process per
 # GPU: four of them pass any sensible memory limit. 5 GiB is the value of vLLM's own example and keeps a 100
 # Gbit/s stream busy.
@@ -30,6 +33,9 @@ def engine_args(model: Model) -> list[str]:
         f"--max-num-seqs={engine.max_num_seqs}",
         # The default, 0, aborts running generations on SIGTERM.
         f"--shutdown-timeout={model.lifecycle.drain_seconds}",
+        f"--middleware={MIDDLEWARE}",
+        # Its lines hold what a client writes into an address, and the middleware's say more.
+        "--disable-uvicorn-access-log",
     ]
     if model.gpus > 1:
         args.append(f"--tensor-parallel-size={model.gpus}")

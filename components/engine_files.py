@@ -82,6 +82,9 @@ def engine_environment(
         "TRANSFORMERS_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
+        # The middleware's (docker/vllm/vllm_platform_middleware/configuration.py).
+        "VP_SERVICE": model.name,
+        "VP_MODEL_VERSION": model.image.tag,
     }
     if isinstance(model.weights, StreamedWeights):
         variables["AWS_REGION"] = region if store is None else store.region

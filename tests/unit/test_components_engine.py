@@ -1,10 +1,12 @@
 """Arguments, files, environment and probes of an engine."""
 
+import importlib
 from typing import Any
 
 import pytest
+from vllm_platform_middleware.configuration import read
 
-from components.engine_args import engine_args
+from components.engine_args import METRICS_PORT, MIDDLEWARE, engine_args
 from components.engine_files import CACHE, HOME, SHARED_MEMORY, TMP, engine_environment, engine_files
 from components.probes import before_stop, probes
 from settings import (
@@ -51,7 +53,17 @@ class TestEngineArgs:
             "--gpu-memory-utilization=0.92",
             "--max-num-seqs=16",
             "--shutdown-timeout=120",
+            "--middleware=vllm_platform_middleware.Middleware",
+            "--disable-uvicorn-access-log",
         ]
+
+    def test_the_middleware_is_the_image_s_and_takes_what_it_is_told(self, model: Model) -> None:
+        module, _, name = MIDDLEWARE.rpartition(".")
+        assert hasattr(importlib.import_module(module), name)
+        variables = {v["name"]: str(v.get("value")) for v in engine_environment(model, "us-east-1")}
+        found = read({name: value for name, value in variables.items() if name.startswith("VP_")})
+        assert (found.service, found.model_version) == (model.name, model.image.tag)
+        assert found.metrics_port == METRICS_PORT
 
     def test_several_gpus_are_named_and_experts_are_split_when_asked(self, mixture: Model) -> None:
         args = engine_args(mixture)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:@/+-]{0,127}")
 _HEADER: Final = re.compile(r"[a-z0-9-]{1,64}")
 _PORT_MAX: Final = 65_535
 
