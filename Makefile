@@ -54,6 +54,9 @@ lock: .venv/.dev ## write requirements*.txt from requirements*.in (go.sum files 
 	  $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
 	done
+	@$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.12 --generate-hashes \
+	  --no-emit-index-url --custom-compile-command "make lock" \
+	  docker/vllm/requirements-fetch.in -o docker/vllm/requirements-fetch.txt
 
 clean: down ## remove .venv and all else that was made in this checkout (the cache of tools stays)
 	@rm -rf .venv .tools .rehearsal *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -17,6 +17,17 @@ _PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
 _PULUMI_KUBERNETES = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 _PULUMI_KUBERNETES_MAIN = "cmd/pulumi-resource-kubernetes"
 
+LINTERS: tuple[Tool, ...] = (
+    Tool(
+        # BuildKit's own parser and linter: what `docker build` says of a Dockerfile, without building it.
+        name="dockerfile-lint",
+        module="github.com/moby/buildkit",
+        binaries=(Binary(name="dockerfile-lint", package="."),),
+        memory_mib=700,
+        seconds=98,
+    ),
+)
+
 TOOLS: tuple[Tool, ...] = (
     Tool(
         name="etcd",
@@ -142,11 +153,12 @@ TOOLS: tuple[Tool, ...] = (
         seconds=300,
     ),
     *DEFINITIONS,
+    *LINTERS,
 )
 
 ALL_TOOLS: tuple[str, ...] = tuple(tool.name for tool in TOOLS)
 # What every rehearsal needs; the rest is downloaded when a stack asks for it.
-REHEARSAL_TOOLS: tuple[str, ...] = tuple(tool.name for tool in TOOLS if tool not in DEFINITIONS)
+REHEARSAL_TOOLS: tuple[str, ...] = tuple(tool.name for tool in TOOLS if tool not in (*DEFINITIONS, *LINTERS))
 # Not built where the user has a fitting pulumi of their own.
 PULUMI_TOOLS: tuple[str, ...] = ("pulumi", "pulumi-language-python", "pulumi-kubernetes")
 

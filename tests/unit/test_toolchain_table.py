@@ -16,7 +16,13 @@ from rehearsal.toolchain.tool import ModuleFile, Tool
 from tests.unit.toolchain_project import ROOT
 
 GO = Go(binary=Path("/nowhere/go"), version="1.27.3", platform="linux/amd64")
-LOCKS = ("requirements", "requirements-dev", "requirements-uv")
+LOCKS = (
+    "requirements",
+    "requirements-dev",
+    "requirements-uv",
+    "docker/vllm/requirements-engine",
+    "docker/vllm/requirements-fetch",
+)
 
 
 @pytest.fixture
