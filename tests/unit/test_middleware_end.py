@@ -1,10 +1,12 @@
 """How the image's middleware comes and goes with its server: readiness, counters, what it says when it can not start."""
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,9 @@ from tests.unit.fake_engine import Client, Engine
 
 pytestmark = pytest.mark.unit
 
+BATCH: Final = 100
+BYTES_EACH: Final = 20
+"""A list with an entry a request would take more."""
 CONFIGURATION: Final = Configuration(service="chat", model_version="1.2", metrics_port=0)
 
 
@@ -91,6 +96,35 @@ class TestCounters:
     def test_port_zero_is_no_port(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delattr(metrics, "start_http_server")
         metrics.serve(CONFIGURATION)
+
+
+def test_of_five_thousand_requests_nothing_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    """A fifth of the clients leaves. Neither a task nor memory that grows with the number of requests."""
+
+    async def serve(count: int) -> None:
+        engine = Engine(tokens=["x"] * 20)
+        middleware = Middleware(engine, CONFIGURATION)
+        for start in range(0, count, BATCH):
+            clients = (Client(leaves_after=5 if n % 5 == 0 else None) for n in range(start, start + BATCH))
+            await asyncio.gather(*(client.call(middleware) for client in clients))
+            engine.seen.clear()
+            engine.ids.clear()
+            lines = capsys.readouterr().out.splitlines()
+            assert len(lines) == BATCH
+            assert sum(json.loads(line)["client_disconnected"] for line in lines) == BATCH // 5
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    tracemalloc.start()
+    try:
+        asyncio.run(serve(1000))
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        asyncio.run(serve(5000))
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < BYTES_EACH * 5000
 
 
 @pytest.mark.parametrize(
