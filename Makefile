@@ -15,7 +15,7 @@ COMPILING := tests/unit/test_toolchain_build.py
 # program some seconds, and talk to a server on loopback.
 AWS := tests/aws tests/graph tests/contract tests/docs/test_commands.py
 
-.PHONY: help up down test test-unit test-aws test-rehearsal lint bench lock clean
+.PHONY: help up down test test-unit test-aws test-rehearsal test-image lint bench lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -28,7 +28,7 @@ up: .venv/.run ## deploy the stack `local` to a simulated cluster on this machin
 down: ## stop every rehearsal cluster of this checkout and remove its files
 	@if [ -x $(VP) ]; then $(VP) cluster down; else echo "nothing was set up here"; fi
 
-test: lint test-unit test-aws test-rehearsal ## lint, then every test
+test: lint test-unit test-aws test-rehearsal test-image ## lint, then every test
 
 test-unit: .venv/.dev ## tests that need no tools and no network
 	@$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/docs $(addprefix --ignore=,$(COMPILING) $(AWS))
@@ -39,6 +39,9 @@ test-aws: .venv/.dev ## tests of whole stacks on AWS, without AWS: a recorder, g
 test-rehearsal: .venv/.dev ## tests against a real control plane with simulated nodes
 	@$(VP) tools build
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/rehearsal $(COMPILING)
+
+test-image: .venv/.dev .venv-engine/.made ## tests of the image's parts with a real vLLM, on the CPU
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/image
 
 lint: .venv/.dev ## formatting, style and types
 	@$(BIN)/ruff format --check .
@@ -57,9 +60,12 @@ lock: .venv/.dev ## write requirements*.txt from requirements*.in (go.sum files 
 	@$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.12 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" \
 	  docker/vllm/requirements-fetch.in -o docker/vllm/requirements-fetch.txt
+	@$(BIN)/uv pip compile --quiet $(UPGRADE) --config-file docker/vllm/requirements-engine.toml --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	  docker/vllm/requirements-engine.in -o docker/vllm/requirements-engine.txt
 
 clean: down ## remove .venv and all else that was made in this checkout (the cache of tools stays)
-	@rm -rf .venv .tools .rehearsal *.egg-info .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-engine .tools .rehearsal *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 # A virtual environment, from the first fitting Python.
 .venv/.made:
@@ -91,3 +97,11 @@ endef
 .venv/.dev: .venv/.made requirements-dev.txt requirements-uv.txt pyproject.toml
 	$(call install,requirements-dev.txt)
 	@touch .venv/.run
+
+# vLLM for CPUs, for the tests of the image: 2.5 GB, so uv links its files out of its cache, where it can.
+.venv-engine/.made: docker/vllm/requirements-engine.txt tests/image/finish_venv.py .venv/.dev
+	@echo "python: installing $< into .venv-engine"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-engine
+	@$(BIN)/uv pip install --quiet --python .venv-engine/bin/python --require-hashes --no-deps -r $<
+	@.venv-engine/bin/python tests/image/finish_venv.py
+	@touch $@

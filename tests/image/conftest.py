@@ -1,0 +1,80 @@
+"""Engines that the tests of the image share. A start takes half a minute, so each model has one for the whole session."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from components.engine_args import engine_args
+from settings import Settings
+from settings.models import Model
+from tests.conftest import ROOT
+from tests.image.engine import Engine, environment_on_cpu, flags_on_cpu, free_port, running_engine
+from tests.image.tiny_models import TinyModels, make_tiny_models
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
+    """A chat model and an embedding model in folders of their own."""
+    return make_tiny_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def chat_model(local: Settings) -> Model:
+    """The stack's model that the engine plays."""
+    return next(model for model in local.models if model.task == "generate")
+
+
+@pytest.fixture(scope="session")
+def embedding_model(local: Settings) -> Model:
+    """The stack's embedding model."""
+    return next(model for model in local.models if model.task == "embed")
+
+
+@pytest.fixture(scope="session")
+def chat_engine(
+    chat_model: Model, tiny_models: TinyModels, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """The stack's chat model with tiny weights and the flags and variables of its pod, but vLLM alone. Tests leave it running."""
+    log = tmp_path_factory.mktemp("chat") / "engine.log"
+    with running_engine(
+        tiny_models.chat, flags_on_cpu(engine_args(chat_model)), log, environment_on_cpu(chat_model)
+    ) as engine:
+        yield engine
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodEngine:
+    """An engine with the image's middleware, and where that serves /metrics."""
+
+    engine: Engine
+    metrics_url: str
+
+
+@pytest.fixture(scope="session")
+def pod_engine(
+    chat_model: Model, tiny_models: TinyModels, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PodEngine]:
+    """As `chat_engine`, with the middleware of the image."""
+    log = tmp_path_factory.mktemp("pod") / "engine.log"
+    flags = flags_on_cpu(engine_args(chat_model), keep={"--middleware"})
+    port = free_port()
+    metrics = {"VP_METRICS_HOST": "127.0.0.1", "VP_METRICS_PORT": str(port)}
+    variables = environment_on_cpu(chat_model) | metrics | {"PYTHONPATH": str(ROOT / "docker" / "vllm")}
+    with running_engine(tiny_models.chat, flags, log, variables) as engine:
+        yield PodEngine(engine=engine, metrics_url=f"http://127.0.0.1:{port}/metrics")
+
+
+@pytest.fixture
+def chat(chat_engine: Engine) -> Iterator[httpx.Client]:
+    """A client of the chat engine."""
+    with chat_engine.client() as client:
+        yield client
+
+
+@pytest.fixture
+def engine_log(tmp_path: Path) -> Path:
+    """Where a test's own engine writes."""
+    return tmp_path / "engine.log"
