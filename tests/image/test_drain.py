@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tests.image.engine import Engine, environment_on_cpu, flags_on_cpu, running_engine
 from tests.image.tiny_models import TinyModels
 
-pytestmark = [pytest.mark.image, pytest.mark.xdist_group("drain")]
+pytestmark = pytest.mark.image
 
 TOKENS: Final = 1500
 CHAT: Final = "/v1/chat/completions"

@@ -14,7 +14,7 @@ from settings.models import Model
 from tests.image.conftest import PodEngine
 from tests.image.engine import Engine
 
-pytestmark = [pytest.mark.image, pytest.mark.xdist_group("pod")]
+pytestmark = pytest.mark.image
 
 MARKER: Final = "MARKER-7f3a"
 LINE_SECONDS: Final = 10
