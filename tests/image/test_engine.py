@@ -29,6 +29,7 @@ import pytest
 
 from components.engine_args import engine_args
 from settings.models import Model
+from tests.conftest import ROOT
 from tests.image.engine import Engine, environment_on_cpu, flags_on_cpu, running_engine
 from tests.image.tiny_models import HIDDEN, WRITTEN, TinyModels, chat_prompt_tokens
 
@@ -189,11 +190,15 @@ def test_sigterm_lets_a_running_stream_end_and_the_engine_exit_with_0(
     assert code == 0, engine.tail()
 
 
-def test_an_embedding_has_the_models_width_and_length_1(
+def test_an_embedding_has_the_models_width_and_length_1_and_its_line_in_the_log(
     embedding_model: Model, tiny_models: TinyModels, engine_log: Path
 ) -> None:
-    flags = flags_on_cpu(engine_args(embedding_model))
-    variables = environment_on_cpu(embedding_model)
+    """With the image's middleware, in the one engine that there is of this model: for embeddings vLLM hands out no count."""
+    flags = flags_on_cpu(engine_args(embedding_model), keep={"--middleware"})
+    variables = environment_on_cpu(embedding_model) | {
+        "PYTHONPATH": str(ROOT / "docker" / "vllm"),
+        "VP_METRICS_PORT": "0",
+    }
     with (
         running_engine(tiny_models.embedding, flags, engine_log, variables) as engine,
         engine.client() as client,
@@ -207,6 +212,15 @@ def test_an_embedding_has_the_models_width_and_length_1(
     assert sum(value * value for value in first) == pytest.approx(1, abs=1e-3)
     assert answer["usage"]["prompt_tokens"] == len(PROMPT) + len("Another.")
     assert refused.is_client_error
+    lines = [
+        json.loads(line) for line in engine_log.read_text().splitlines() if line.startswith('{"timestamp"')
+    ]
+    assert [
+        (line["endpoint"], line["status_code"], line["prompt_tokens"], line["stream"]) for line in lines
+    ] == [
+        ("/v1/embeddings", 200, len(PROMPT) + len("Another."), False),
+        (CHAT, refused.status_code, None, False),
+    ]
 
 
 def until_drain_began(chunks: Iterator[bytes], engine: Engine) -> bytes:
