@@ -10,8 +10,14 @@ import pytest
 from components.engine_args import engine_args
 from settings import Settings
 from settings.models import Model
-from tests.conftest import ROOT
-from tests.image.engine import Engine, environment_on_cpu, flags_on_cpu, free_port, running_engine
+from tests.image.engine import (
+    Engine,
+    environment_on_cpu,
+    flags_on_cpu,
+    free_port,
+    running_engine,
+    running_pod,
+)
 from tests.image.tiny_models import TinyModels, make_tiny_models
 
 
@@ -59,11 +65,8 @@ def pod_engine(
 ) -> Iterator[PodEngine]:
     """As `chat_engine`, with the middleware of the image."""
     log = tmp_path_factory.mktemp("pod") / "engine.log"
-    flags = flags_on_cpu(engine_args(chat_model), keep={"--middleware"})
     port = free_port()
-    metrics = {"VP_METRICS_HOST": "127.0.0.1", "VP_METRICS_PORT": str(port)}
-    variables = environment_on_cpu(chat_model) | metrics | {"PYTHONPATH": str(ROOT / "docker" / "vllm")}
-    with running_engine(tiny_models.chat, flags, log, variables) as engine:
+    with running_pod(chat_model, tiny_models.chat, log, metrics_port=port) as engine:
         yield PodEngine(engine=engine, metrics_url=f"http://127.0.0.1:{port}/metrics")
 
 

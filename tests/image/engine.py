@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -10,11 +11,12 @@ import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import httpx
 import pytest
 
+from components.engine_args import engine_args
 from components.engine_files import TMP, engine_environment
 from settings.models import Model
 
@@ -211,6 +213,24 @@ def running_engine(
     with starting_engine(model, flags, log, variables) as engine:
         engine.wait_until_healthy()
         yield engine
+
+
+@contextlib.contextmanager
+def running_pod(model: Model, weights: Path, log: Path, *, metrics_port: int = 0) -> Generator[Engine]:
+    """Start an engine with the flags and variables of the model's pod, and the image's middleware. Port 0: no metrics."""
+    variables = {
+        "PYTHONPATH": str(VENV.parent / "docker" / "vllm"),
+        "VP_METRICS_HOST": "127.0.0.1",
+        "VP_METRICS_PORT": str(metrics_port),
+    }
+    flags = flags_on_cpu(engine_args(model), keep={"--middleware"})
+    with running_engine(weights, flags, log, environment_on_cpu(model) | variables) as engine:
+        yield engine
+
+
+def request_lines(text: str) -> list[dict[str, Any]]:
+    """Return the lines that the image's middleware wrote."""
+    return [json.loads(line) for line in text.splitlines() if line.startswith('{"timestamp"')]
 
 
 def free_port() -> int:

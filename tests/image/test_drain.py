@@ -10,10 +10,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from components.engine_args import MIDDLEWARE, engine_args
 from settings.models import Model
-from tests.conftest import ROOT
-from tests.image.engine import Engine, environment_on_cpu, flags_on_cpu, running_engine
+from tests.image.engine import Engine, running_pod
 from tests.image.tiny_models import TinyModels
 
 pytestmark = pytest.mark.image
@@ -25,12 +23,7 @@ CHAT: Final = "/v1/chat/completions"
 @pytest.fixture
 def engine(chat_model: Model, tiny_models: TinyModels, tmp_path: Path) -> Iterator[Engine]:
     """One of its own: it does not outlive the test."""
-    variables = {"PYTHONPATH": str(ROOT / "docker" / "vllm"), "VP_METRICS_PORT": "0"}
-    flags = [*flags_on_cpu(engine_args(chat_model)), f"--middleware={MIDDLEWARE}"]
-    log = tmp_path / "engine.log"
-    with running_engine(
-        tiny_models.chat, list(dict.fromkeys(flags)), log, environment_on_cpu(chat_model) | variables
-    ) as found:
+    with running_pod(chat_model, tiny_models.chat, tmp_path / "engine.log") as found:
         yield found
 
 

@@ -27,10 +27,15 @@ from typing import Any
 import httpx
 import pytest
 
-from components.engine_args import engine_args
 from settings.models import Model
-from tests.conftest import ROOT
-from tests.image.engine import Engine, environment_on_cpu, flags_on_cpu, running_engine
+from tests.image.engine import (
+    Engine,
+    environment_on_cpu,
+    flags_on_cpu,
+    request_lines,
+    running_engine,
+    running_pod,
+)
 from tests.image.tiny_models import HIDDEN, WRITTEN, TinyModels, chat_prompt_tokens
 
 pytestmark = pytest.mark.image
@@ -194,13 +199,8 @@ def test_an_embedding_has_the_models_width_and_length_1_and_its_line_in_the_log(
     embedding_model: Model, tiny_models: TinyModels, engine_log: Path
 ) -> None:
     """With the image's middleware, in the one engine that there is of this model: for embeddings vLLM hands out no count."""
-    flags = flags_on_cpu(engine_args(embedding_model), keep={"--middleware"})
-    variables = environment_on_cpu(embedding_model) | {
-        "PYTHONPATH": str(ROOT / "docker" / "vllm"),
-        "VP_METRICS_PORT": "0",
-    }
     with (
-        running_engine(tiny_models.embedding, flags, engine_log, variables) as engine,
+        running_pod(embedding_model, tiny_models.embedding, engine_log) as engine,
         engine.client() as client,
     ):
         body = {"model": embedding_model.name, "input": [PROMPT, "Another."]}
@@ -212,9 +212,7 @@ def test_an_embedding_has_the_models_width_and_length_1_and_its_line_in_the_log(
     assert sum(value * value for value in first) == pytest.approx(1, abs=1e-3)
     assert answer["usage"]["prompt_tokens"] == len(PROMPT) + len("Another.")
     assert refused.is_client_error
-    lines = [
-        json.loads(line) for line in engine_log.read_text().splitlines() if line.startswith('{"timestamp"')
-    ]
+    lines = request_lines(engine_log.read_text())
     assert [
         (line["endpoint"], line["status_code"], line["prompt_tokens"], line["stream"]) for line in lines
     ] == [

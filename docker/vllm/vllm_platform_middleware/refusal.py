@@ -1,11 +1,11 @@
 """Answers that this middleware gives by itself, in the form that clients of the endpoint know."""
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from vllm_platform_middleware.asgi import Send
+
 ANTHROPIC: Final = "/v1/messages"
 
 

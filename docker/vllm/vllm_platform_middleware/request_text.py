@@ -6,7 +6,6 @@ from typing import Any, Final, cast
 DATA_URL: Final = "data:"
 # Of the request itself, not of what is said in it.
 _NO_TEXT: Final = frozenset({"model", "encoding_format", "service_tier", "user", "safety_identifier"})
-_TOKENS_LEAST: Final = 1
 
 
 def texts(body: Any) -> Iterator[str]:  # noqa: ANN401 - a JSON value
@@ -48,6 +47,6 @@ def has_token_prompt(body: Any) -> bool:  # noqa: ANN401 - a JSON value
 
 
 def _is_tokens(value: Any) -> bool:  # noqa: ANN401 - a JSON value
-    if not isinstance(value, list) or len(cast("list[Any]", value)) < _TOKENS_LEAST:
-        return False
-    return any(isinstance(item, int) or _is_tokens(item) for item in cast("list[Any]", value))
+    return isinstance(value, list) and any(
+        isinstance(item, int) or _is_tokens(item) for item in cast("list[Any]", value)
+    )
