@@ -13,8 +13,9 @@ from typing import Any, Final, cast
 
 import yaml
 
-from rehearsal.cluster.api import Api, has_condition, json_bytes, resource_path, wait_until
+from rehearsal.cluster.api import Api, json_bytes, resource_path, wait_until
 from rehearsal.cluster.kserve import CRD_API, Manifest
+from rehearsal.cluster.launcher import established
 from rehearsal.errors import UserError
 from rehearsal.toolchain import Toolchain
 from settings.addon_catalogue import Unit
@@ -72,10 +73,7 @@ def define(api: Api, tools: Toolchain, units: Iterable[str]) -> int:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(api.apply_bytes, [m.path for m in manifests], [m.body for m in manifests]))
 
-    def established() -> bool:
-        return all(has_condition(api.fetch(manifest.path), "Established") for manifest in manifests)
-
-    if not wait_until(established, seconds=DEFINED_SECONDS):
+    if not wait_until(lambda: all(established(api, m.path) for m in manifests), seconds=DEFINED_SECONDS):
         message = f"the cluster did not take the kinds of {', '.join(units)} within {DEFINED_SECONDS:.0f} s"
         raise UserError(message)
     return len(manifests)

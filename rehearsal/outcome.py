@@ -35,13 +35,14 @@ class ModelOutcome:
     gpus: int
     pool: str
     zones: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    stopped: bool = False
     problems: tuple[str, ...] = ()
 
 
 def observe(api: Api, settings: Settings) -> list[ModelOutcome]:
-    """Every enabled model as it stands now."""
+    """Every enabled model as it stands now, the candidate of a rollout too."""
     nodes = {n["metadata"]["name"]: n for n in api.list("v1", "Node")}
-    return [_observe(api, settings, model, nodes) for model in settings.enabled_models]
+    return [_observe(api, settings, model, nodes) for model in settings.deployed_models]
 
 
 def wait_for_models(api: Api, settings: Settings, seconds: float = REPLICAS_SECONDS) -> list[ModelOutcome]:
@@ -74,14 +75,18 @@ def _observe(api: Api, settings: Settings, model: Model, nodes: dict[str, Object
         zone = str(node["metadata"]["labels"].get(ZONE_LABEL))
         zones[zone] = (*zones.get(zone, ()), node["metadata"]["name"])
     problems: list[str] = []
-    if service is None:
+    wanted = 0 if model.stopped else model.min_replicas
+    if model.stopped:
+        if service is not None:
+            problems.append("it is stopped, and its InferenceService is there")
+        if pods:
+            problems.append(f"it is stopped, and {len(pods)} replicas are there")
+    elif service is None:
         problems.append("there is no InferenceService")
     elif not has_condition(service, "Ready"):
         problems.append(f"the InferenceService is not Ready: {_why(service)}")
-    if len(pods) < model.min_replicas:
-        problems.append(
-            f"{len(pods)} of {model.min_replicas} replicas are ready{_pending(api, settings, model)}"
-        )
+    if len(pods) < wanted:
+        problems.append(f"{len(pods)} of {wanted} replicas are ready{_pending(api, settings, model)}")
     if strays := sorted(
         {n["metadata"]["name"] for n in places if n["metadata"]["labels"].get(POOL_LABEL) != pool.name}
     ):
@@ -96,10 +101,11 @@ def _observe(api: Api, settings: Settings, model: Model, nodes: dict[str, Object
         ready=not problems,
         url=str(url),
         replicas=len(pods),
-        wanted=model.min_replicas,
+        wanted=wanted,
         gpus=sum(map(pod_gpus, pods)),
         pool=pool.name,
         zones=dict(sorted(zones.items())),
+        stopped=model.stopped,
         problems=tuple(problems),
     )
 
@@ -130,7 +136,8 @@ def print_outcomes(console: Console, outcomes: list[ModelOutcome]) -> None:
     table.add_column("nodes by zone", overflow="fold")
     for o in outcomes:
         by_zone = "\n".join(f"{zone}: {', '.join(sorted(nodes))}" for zone, nodes in o.zones.items())
-        table.add_row(o.name, "yes" if o.ready else "no", str(o.replicas), str(o.gpus), o.pool, by_zone)
+        ready = "stopped" if o.stopped else "yes" if o.ready else "no"
+        table.add_row(o.name, ready, str(o.replicas), str(o.gpus), o.pool, by_zone)
     console.print(table)
     for o in outcomes:
         console.print(f"{o.name}: {o.url}", highlight=False, soft_wrap=True)

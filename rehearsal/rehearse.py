@@ -1,6 +1,5 @@
 """`vp rehearse STACK`: the stack's own program and settings, deployed by the real engine and provider to a simulated cluster."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -9,6 +8,7 @@ import yaml
 from rich.console import Console
 
 from rehearsal.cluster import lifecycle
+from rehearsal.cluster.keda import ensure_keda
 from rehearsal.cluster.layout import ClusterLayout
 from rehearsal.cluster.nodes import Reconciled, node_objects, reconcile_nodes
 from rehearsal.definitions import define, tools_of
@@ -19,7 +19,7 @@ from rehearsal.toolchain import REHEARSAL_TOOLS, Toolchain, ensure_tools
 from rehearsal.update import Stack
 from rehearsal.workspace import pulumi_environment, write_project
 from settings import stack_yaml
-from settings.loader import load_stack_file
+from settings.loader import load_stack_file, load_stack_text
 from settings.stack import Settings
 
 
@@ -40,14 +40,13 @@ def plan(stack: str, root: Path) -> Plan:
     document = cast("dict[str, Config]", stack_yaml.load(path.read_text(encoding="utf-8")))
     original = document["config"]
     config, applied = substitute(original, settings, stack)
-    return Plan(stack=stack, config=config, settings=_reload(config, stack), substitutions=tuple(applied))
-
-
-def _reload(config: Config, stack: str) -> Settings:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"Pulumi.{stack}.yaml"
-        path.write_text(yaml.safe_dump({"config": config}, sort_keys=False))
-        return load_stack_file(path)
+    text = yaml.safe_dump({"config": config}, sort_keys=False)
+    return Plan(
+        stack=stack,
+        config=config,
+        settings=load_stack_text(stack, text),
+        substitutions=tuple(applied),
+    )
 
 
 def start_cluster(
@@ -70,6 +69,8 @@ def start_cluster(
             if kinds:
                 status.update("defining the kinds of add-ons")
                 define(api, tools, kinds)
+        if "keda" in kinds and ensure_keda(layout, tools, status.update):
+            console.print("KEDA: started", highlight=False)
     return layout, changed
 
 

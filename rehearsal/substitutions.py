@@ -9,12 +9,17 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from rehearsal import stack_words as words
 from settings.addon_choices import choices_of
 from settings.database import Backups, Postgres
+from settings.keda import KedaScaling
+from settings.problems import is_secret
 from settings.stack import Settings
 from settings.storage import CreatedBucket, ExistingBucket
 
 Config = dict[str, Any]
+# The port of a service that throws everything away: on this machine nobody listens there, and no other is asked.
+NO_PROMETHEUS = "http://127.0.0.1:9"
 KEY_PREFIX = "vllm-platform:"
 
 
@@ -68,7 +73,8 @@ def _storage(settings: Settings, _: str) -> Config:
     if own.shared.kind == "efs":
         # The top-level domain is reserved: nobody can have such a server.
         shared |= {"kind": "nfs", "server": "nfs.invalid", "path": "/models"}
-    return {"bucket": bucket, "shared": shared}
+    fetch = {} if own.fetch is None else {"fetch": own.fetch.model_dump(mode="json", exclude_none=True)}
+    return {"bucket": bucket, "shared": shared, **fetch}
 
 
 def _aws_storage(settings: Settings) -> str | None:
@@ -83,8 +89,16 @@ def _aws_storage(settings: Settings) -> str | None:
 
 
 def _addons(settings: Settings, _: str) -> Config | None:
-    """Only what serves the models, and the kinds of what the program makes objects of."""
-    return {"cloudnative_pg": "existing"} if settings.database.kind == "postgres" else None
+    """Only what serves and scales the models, and the kinds of what the program makes objects of."""
+    found = ["cloudnative_pg"] if settings.database.kind == "postgres" else []
+    found += ["keda", "prometheus"] if _keda_scalers(settings) else []
+    found += ["gateway_api", words.gateway_addon(settings)] if settings.routes else []
+    found += ["istio"] if settings.meshed else []
+    return dict.fromkeys(found, "existing") or None
+
+
+def _keda_scalers(settings: Settings) -> dict[str, KedaScaling]:
+    return {m.name: m.autoscaling for m in settings.deployed_models if isinstance(m.autoscaling, KedaScaling)}
 
 
 def _managed_addons(settings: Settings) -> str | None:
@@ -95,7 +109,21 @@ def _managed_addons(settings: Settings) -> str | None:
 
 
 def _observability(settings: Settings, _: str) -> Config:
-    return settings.observability.model_dump(mode="json") | {"store": {"kind": "volumes"}}
+    own = settings.observability.model_dump(mode="json", exclude_none=True)
+    if _telemetry_bucket(settings):
+        own["store"] = {"kind": "volumes"}
+    if _signals(settings):
+        own["prometheus_url"] = NO_PROMETHEUS
+    return own
+
+
+def _signals(settings: Settings) -> str | None:
+    """Where a stack's scalers ask; a stack that is made for the rehearsal says itself who answers."""
+    scalers = _keda_scalers(settings)
+    if settings.cluster.kind == "rehearsal" or not scalers:
+        return None
+    signals = sorted({signal for each in scalers.values() for signal in each.signals})
+    return f"keda: {', '.join(scalers)} on {', '.join(signals)}"
 
 
 def _telemetry_bucket(settings: Settings) -> str | None:
@@ -124,32 +152,19 @@ def _backup_bucket(settings: Settings) -> str | None:
     )
 
 
-def _edge(settings: Settings) -> str | None:
-    return f"cloudfront, {settings.edge.domain}" if settings.edge.kind == "cloudfront" else None
+def _gateway(settings: Settings, _: str) -> Config:
+    """The same limits, written down, without what would count: the gateway of a rehearsal is nobody's."""
+    limits = settings.request_limits
+    own = settings.gateway.model_dump(mode="json", exclude_unset=True)
+    if limits is not None:
+        kept = {"kind", "requests_per_minute", "plans"}
+        own["limits"] = limits.model_dump(mode="json", include=kept)
+    return own
 
 
-def _pools(settings: Settings, kind: str) -> str | None:
-    found = [p.name for p in settings.pools if p.provisioner.kind == kind]
-    return f"{kind}: {', '.join(found)}" if found else None
-
-
-def _capacity(settings: Settings) -> str | None:
-    found = [f"{p.name} ({p.capacity.kind})" for p in settings.pools if p.capacity.kind != "on-demand"]
-    return ", ".join(found) or None
-
-
-def _example_digests(settings: Settings) -> str | None:
-    return ", ".join(settings.example_digests()) or None
-
-
-def _scalers(settings: Settings) -> str | None:
-    found = [m.name for m in settings.enabled_models if m.autoscaling.kind == "hpa"]
-    return f"hpa: {', '.join(found)}" if found else None
-
-
-def _weights(settings: Settings) -> str | None:
-    found = [f"{m.name} ({m.weights.kind})" for m in settings.enabled_models]
-    return ", ".join(found) or None
+def _builds(settings: Settings, _: str) -> Config:
+    """The stack's builds without what names a secret."""
+    return settings.builds.model_dump(mode="json", exclude_none=True, exclude={"secrets", "login"})
 
 
 TABLE: tuple[_Row, ...] = (
@@ -181,7 +196,7 @@ TABLE: tuple[_Row, ...] = (
         what="edge",
         section="edge",
         swap=lambda _, __: {"kind": "off"},
-        applies=_edge,
+        applies=words.edge,
         rehearsal="off",
         not_exercised="firewall, CloudFront, load balancer, certificates, DNS",
     ),
@@ -192,6 +207,32 @@ TABLE: tuple[_Row, ...] = (
         applies=_managed_addons,
         rehearsal="KServe's controller as a process; no chart is installed, for no simulated pod would answer its webhooks",
         not_exercised="charts, operators, mesh, gateway, metrics, logs, traces, secrets",
+    ),
+    _Row(
+        what="routes",
+        applies=words.routes,
+        rehearsal="the real kinds of the Gateway API take the objects; no proxy acts on them",
+        not_exercised="the gateway, and so the shares of traffic: a weight is a number in an object",
+    ),
+    _Row(
+        what="rate limits",
+        section="gateway",
+        swap=_gateway,
+        applies=words.limits,
+        rehearsal="the real kinds take the rules; no rate limiter and no Redis",
+        not_exercised="the counting of requests, and what happens when nobody counts",
+    ),
+    _Row(
+        what="mesh",
+        applies=lambda s: "istio, ambient" if s.meshed else None,
+        rehearsal="the real kinds of Istio take the objects of the models' namespace; no proxy acts on them",
+        not_exercised="TLS between pods, and who may call whom: the rules are objects",
+    ),
+    _Row(
+        what="network policies",
+        applies=lambda s: None if s.security.rules is None else "default deny, and what the stack needs",
+        rehearsal="real objects; simulated pods have no network that could be closed",
+        not_exercised="the network plugin that enforces them",
     ),
     _Row(
         what="logs and traces",
@@ -219,37 +260,81 @@ TABLE: tuple[_Row, ...] = (
     ),
     _Row(
         what="elastic nodes",
-        applies=lambda s: _pools(s, "karpenter"),
+        applies=lambda s: words.pools(s, "karpenter"),
         rehearsal="every node of the pool's maximum stands from the start",
         not_exercised="Karpenter, node start-up time, capacity shortage, consolidation",
     ),
     _Row(
         what="fixed nodes",
-        applies=lambda s: _pools(s, "managed"),
+        applies=lambda s: words.pools(s, "managed"),
         rehearsal="simulated nodes with the instance type's real sizes",
         not_exercised="managed node groups, AMIs, node repair",
     ),
     _Row(
         what="capacity",
-        applies=_capacity,
+        applies=words.capacity,
         rehearsal="plain nodes that carry the capacity's label",
         not_exercised="Spot interruption, reservations, Capacity Blocks",
     ),
     _Row(
         what="example digests",
-        applies=_example_digests,
+        applies=words.example_digests,
         rehearsal="accepted, because no image is pulled (a real `up` refuses them)",
         not_exercised="whether the images exist",
     ),
     _Row(
+        what="images",
+        applies=words.built_images,
+        rehearsal="nothing is built, and models name what a build would push",
+        not_exercised="the build, the fetch of weights, the push",
+    ),
+    _Row(
+        what="audit stream",
+        section="audit",
+        swap=lambda _, __: None,
+        applies=lambda s: f"{s.audit.kind}" if s.audit.kind != "off" else None,
+        rehearsal="left out",
+        not_exercised="the audit log of the API, its delivery, its bucket that is written once",
+    ),
+    _Row(
+        what="store of secrets",
+        section="secrets",
+        swap=lambda _, __: None,
+        applies=words.store,
+        rehearsal="no Secret is made; simulated pods read none",
+        not_exercised="the store, its rights, External Secrets, whether a secret is there",
+    ),
+    _Row(
+        what="secrets",
+        section="builds",
+        swap=_builds,
+        applies=lambda s: ", ".join(s.secret_names) or None,
+        rehearsal="left out: the rehearsal has no key to them",
+        not_exercised="logins at the registry and at hubs",
+    ),
+    _Row(
+        what="weights' Jobs",
+        applies=words.fills,
+        rehearsal="real Jobs, of which KWOK reports each pod as done at once",
+        not_exercised="hubs and their tokens, the fetch, its checks, the rename that makes a model visible",
+    ),
+    _Row(
         what="pods",
-        applies=_weights,
+        applies=words.weights,
         rehearsal="KWOK reports each scheduled pod as running and ready at once",
         not_exercised="images, weights, engine start, probes, preStop, drain, data path, GPU drivers",
     ),
     _Row(
+        what="scaler's signals",
+        section="observability",
+        swap=_observability,
+        applies=_signals,
+        rehearsal="KEDA's operator, server of metrics and webhooks as processes; where they ask for signals nobody answers, so the fallback holds",
+        not_exercised="Prometheus, what engines and gateway report, scaling on load",
+    ),
+    _Row(
         what="scaler's metrics",
-        applies=_scalers,
+        applies=words.scalers,
         rehearsal="the real HPA controller holds the minimum, for there are no metrics",
         not_exercised="DCGM, Prometheus Adapter, scaling on load",
     ),
@@ -258,7 +343,8 @@ TABLE: tuple[_Row, ...] = (
 
 def substitute(config: Mapping[str, Any], settings: Settings, name: str) -> tuple[Config, list[Substitution]]:
     """The stack file's `config` for a rehearsal cluster called `name`, and the rows that apply. The input is not changed."""
-    result: Config = deepcopy(dict(config))
+    # A secret is encrypted for the stack's own key, which a rehearsal does not have.
+    result: Config = {key: deepcopy(value) for key, value in config.items() if not is_secret(value)}
     applied: list[Substitution] = []
     for row in TABLE:
         value = row.applies(settings)

@@ -19,8 +19,8 @@ PASSPHRASE = "rehearsal"  # noqa: S105 - a throwaway, see above
 # Made once with that passphrase. A fixed salt keeps repeated runs from writing a new one each time.
 SALT = "v1:MZvhhp8pX3E=:v1:mUlN9ZTk+opeD4LU:TtnbPmDWFzyU6nA6WOOPSELUNdCGag=="
 # `.rehearsal` because the program names its kubeconfig relative to the folder that Pulumi runs in, `components` because of
-# Helm's post-renderer, which it names so too.
-LINKS = ("__main__.py", "components", "requirements.txt", ".venv", ".rehearsal")
+# Helm's post-renderer, which it names so too; `policies` for `pulumi preview --policy-pack policies` by hand.
+LINKS = ("__main__.py", "components", "policies", "requirements.txt", ".venv", ".rehearsal")
 
 
 def project_folder(layout: ClusterLayout) -> Path:

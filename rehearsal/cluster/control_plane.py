@@ -22,9 +22,14 @@ KUBE_SYSTEM = "kube-system"
 KWOK_ACCOUNT = "kwok-controller"
 KSERVE_NAMESPACE = "kserve"
 KSERVE_ACCOUNT = "kserve-controller-manager"
+KEDA_NAMESPACE = "keda"
+KEDA_ACCOUNT = "keda-operator"
+KEDA_METRICS = "keda-metrics-apiserver"
+# Whom the API server is to the servers behind it, such as KEDA's: in its name they are told who asks.
+FRONT_PROXY = "front-proxy"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Ports:
     """Free TCP ports on loopback, chosen when the cluster starts."""
 
@@ -54,6 +59,9 @@ class Identities:
     kwok: KeyPair
     kserve: KeyPair
     kserve_webhook: KeyPair
+    keda: KeyPair
+    keda_server: KeyPair
+    front_proxy: KeyPair
     service_accounts: KeyPair
 
 
@@ -77,6 +85,9 @@ def issue_identities(folder: Path, cluster: str) -> Identities:
         kwok=_service_account(authority, "kwok", KUBE_SYSTEM, KWOK_ACCOUNT),
         kserve=_service_account(authority, "kserve", KSERVE_NAMESPACE, KSERVE_ACCOUNT),
         kserve_webhook=authority.server("kserve-webhook"),
+        keda=_service_account(authority, "keda", KEDA_NAMESPACE, KEDA_ACCOUNT),
+        keda_server=authority.server("keda-server", (f"{KEDA_METRICS}.{KEDA_NAMESPACE}.svc",)),
+        front_proxy=authority.client(FRONT_PROXY, user=FRONT_PROXY),
         service_accounts=signing_key(folder),
     )
 
@@ -129,6 +140,14 @@ def api_server(binary: Path, ports: Ports, ids: Identities) -> list[str]:
         f"--tls-cert-file={ids.api_server.cert}",
         f"--tls-private-key-file={ids.api_server.key}",
         f"--client-ca-file={ids.ca}",
+        # Certificates of one authority, so a server behind this one must look at the name.
+        f"--requestheader-client-ca-file={ids.ca}",
+        f"--requestheader-allowed-names={FRONT_PROXY}",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={ids.front_proxy.cert}",
+        f"--proxy-client-key-file={ids.front_proxy.key}",
         "--authorization-mode=Node,RBAC",
         "--anonymous-auth=false",
         "--enable-admission-plugins=NodeRestriction",

@@ -1,5 +1,6 @@
 """KWOK, which plays the kubelets: it reports nodes ready and moves their pods through their phases. It runs no container."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,11 @@ def stage_files(stage_dir: Path) -> list[Path]:
     ]
 
 
-def kwok_config(stage_dir: Path) -> str:
-    """KWOK's configuration file: options and stages in one multi-document YAML."""
+def kwok_config(stage_dir: Path, run_elsewhere: Sequence[str] = ()) -> str:
+    """KWOK's configuration file: options and stages in one multi-document YAML.
+
+    run_elsewhere: namespaces whose pods are left alone, for somebody else to run.
+    """
     options = {
         "cidr": POD_RANGE,
         "nodeIP": LOOPBACK,
@@ -41,7 +45,17 @@ def kwok_config(stage_dir: Path) -> str:
     head = yaml.safe_dump(
         {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokConfiguration", "options": options}
     )
-    return "\n---\n".join([head, *(p.read_text() for p in stage_files(stage_dir))])
+    stages = [p.read_text() for p in stage_files(stage_dir)]
+    if run_elsewhere:
+        stages = [_leaving_alone(yaml.safe_load(stage), run_elsewhere) for stage in stages]
+    return "\n---\n".join([head, *stages])
+
+
+def _leaving_alone(stage: dict[str, Any], namespaces: Sequence[str]) -> str:
+    if stage["spec"]["resourceRef"]["kind"] == "Pod":
+        others = {"key": ".metadata.namespace", "operator": "NotIn", "values": list(namespaces)}
+        stage["spec"]["selector"]["matchExpressions"].append(others)
+    return yaml.safe_dump(stage)
 
 
 def kwok_rbac(rbac_dir: Path) -> list[Object]:

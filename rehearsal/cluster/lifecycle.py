@@ -4,37 +4,29 @@ import contextlib
 import fcntl
 import os
 import shutil
-import socket
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import httpx
 import psutil
 
 from rehearsal.cluster import control_plane, kserve, kwok
-from rehearsal.cluster.api import Api, has_condition, wait_until
-from rehearsal.cluster.control_plane import KSERVE_NAMESPACE, LOOPBACK, Identities, Ports
+from rehearsal.cluster.api import Api
+from rehearsal.cluster.control_plane import KSERVE_NAMESPACE, Identities, Ports
+from rehearsal.cluster.launcher import Launcher, PortTakenError, established, free_ports, http_ok
 from rehearsal.cluster.layout import ClusterLayout
 from rehearsal.cluster.orphans import stop_orphans
-from rehearsal.cluster.processes import ProcessTable, Started, log_tail
+from rehearsal.cluster.processes import ProcessTable, Started
 from rehearsal.errors import UserError
 from rehearsal.toolchain import Toolchain
 
-# Seconds until a step counts as failed. A loaded 2-core machine needed 12 s for the API server (2026-11-22); idle it is ready after 3 s.
-READY_SECONDS = 90.0
 # Another program may take a free port between our look and the process's start.
 PORT_ATTEMPTS = 3
 
 State = Literal["absent", "running", "dead"]
 Report = Callable[[str], None]
-
-
-class _PortTakenError(Exception):
-    """A process could not listen on the port that was free a moment ago."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +71,23 @@ def connect(layout: ClusterLayout) -> Api:
     )
 
 
-def up(layout: ClusterLayout, tools: Toolchain, report: Report, *, with_kserve: bool = True) -> bool:
+def up(
+    layout: ClusterLayout,
+    tools: Toolchain,
+    report: Report,
+    *,
+    with_kserve: bool = True,
+    run_elsewhere: Sequence[str] = (),
+) -> bool:
     """Start the cluster unless it runs. True if it was started now.
+
+    run_elsewhere: namespaces whose pods KWOK leaves alone, for the caller to run.
 
     A cluster of which processes are gone is removed first, with the Pulumi state that described it: half a control plane can not be trusted.
     On any failure, and on Ctrl-C, everything that was started is stopped again; the logs stay until the next `up` or `down`.
     Raises UserError with the log's place.
     """
-    with _lock(layout):
+    with locked(layout):
         found = status(layout)
         if found.state == "running":
             return False
@@ -97,8 +98,8 @@ def up(layout: ClusterLayout, tools: Toolchain, report: Report, *, with_kserve: 
         for attempt in range(1, PORT_ATTEMPTS + 1):
             table = ProcessTable(layout.record)
             try:
-                _start(layout, tools, table, report, with_kserve=with_kserve)
-            except _PortTakenError:
+                _start(layout, tools, table, report, with_kserve=with_kserve, run_elsewhere=run_elsewhere)
+            except PortTakenError:
                 table.stop_all()
                 _remove(layout)
                 if attempt == PORT_ATTEMPTS:
@@ -116,7 +117,7 @@ def down(layout: ClusterLayout) -> int:
     """Stop what runs and remove the cluster's folder. Returns how many processes were stopped."""
     if not layout.root.is_dir():
         return 0
-    with _lock(layout):
+    with locked(layout):
         alive = len(status(layout).alive)
         _remove(layout)
     with contextlib.suppress(OSError):
@@ -133,7 +134,7 @@ def _remove(layout: ClusterLayout) -> None:
 
 
 @contextlib.contextmanager
-def _lock(layout: ClusterLayout) -> Generator[None]:
+def locked(layout: ClusterLayout) -> Generator[None]:
     """One command at a time works on a cluster. The lock is on the folder itself, so that no file is left."""
     while True:
         layout.root.mkdir(parents=True, exist_ok=True)
@@ -153,16 +154,22 @@ def _lock(layout: ClusterLayout) -> Generator[None]:
 
 
 def _start(
-    layout: ClusterLayout, tools: Toolchain, table: ProcessTable, report: Report, *, with_kserve: bool
+    layout: ClusterLayout,
+    tools: Toolchain,
+    table: ProcessTable,
+    report: Report,
+    *,
+    with_kserve: bool,
+    run_elsewhere: Sequence[str],
 ) -> None:
-    ports = _free_ports()
+    ports = Ports(*free_ports(5))
     layout.config.mkdir(parents=True, exist_ok=True)
     ids = control_plane.issue_identities(layout.pki, layout.name)
     for path, identity in _kubeconfigs(layout, ids).items():
         control_plane.write_kubeconfig(
             path, cluster=layout.name, server=ports.server, ca=ids.ca, identity=identity
         )
-    launch = _Launcher(layout, table)
+    launch = Launcher(layout, table)
 
     report("starting etcd and the API server")
     launch("etcd", control_plane.etcd(tools.bin("etcd"), layout.etcd_data, ports, ids))
@@ -174,7 +181,7 @@ def _start(
         report("starting controller manager, scheduler and KWOK")
         kwok_assets = tools.assets("kwok")
         config = layout.config / "kwok.yaml"
-        config.write_text(kwok.kwok_config(kwok_assets / "kustomize" / "stage"))
+        config.write_text(kwok.kwok_config(kwok_assets / "kustomize" / "stage", run_elsewhere))
         for document in kwok.kwok_rbac(kwok_assets / "kustomize" / "rbac"):
             api.apply(document)
         manager = control_plane.controller_manager(
@@ -202,7 +209,7 @@ def _start_kserve(  # noqa: PLR0917 - one step of _start, split for its length
     api: Api,
     ports: Ports,
     ids: Identities,
-    launch: "_Launcher",
+    launch: Launcher,
     report: Report,
 ) -> None:
     report("installing KServe's CRDs and starting its controller")
@@ -223,51 +230,15 @@ def _start_kserve(  # noqa: PLR0917 - one step of _start, split for its length
     certificates.mkdir(parents=True)
     shutil.copy(ids.kserve_webhook.cert, certificates / "tls.crt")
     shutil.copy(ids.kserve_webhook.key, certificates / "tls.key")
-    launch.wait("KServe's CRDs", lambda: all(_established(api, crd.path) for crd in crds), "kube-apiserver")
+    launch.wait("KServe's CRDs", lambda: all(established(api, crd.path) for crd in crds), "kube-apiserver")
     launch(
         "kserve-controller",
         kserve.command(tools.bin("kserve-controller"), layout.config / "kserve.kubeconfig", ports),
+        {"POD_NAMESPACE": KSERVE_NAMESPACE},
     )
-    launch.wait("KServe's controller", lambda: _http_ok(ports.kserve_health, "/readyz"), "kserve-controller")
+    launch.wait("KServe's controller", lambda: http_ok(ports.kserve_health, "/readyz"), "kserve-controller")
     for manifest in kserve.webhooks(assets, ports, ids.ca):
         api.apply_bytes(manifest.path, manifest.body)
-
-
-class _Launcher:
-    """Starts processes of one cluster and says which one failed."""
-
-    def __init__(self, layout: ClusterLayout, table: ProcessTable) -> None:
-        self._layout = layout
-        self._table = table
-        layout.tmp.mkdir(parents=True, exist_ok=True)
-        # Nothing of the caller's environment: a proxy, a KUBECONFIG or credentials must not reach the cluster.
-        self._env = {
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(layout.tmp),
-            "TMPDIR": str(layout.tmp),
-            "POD_NAMESPACE": KSERVE_NAMESPACE,
-            "GOMEMLIMIT": "2GiB",
-        }
-
-    def __call__(self, name: str, command: list[str]) -> None:
-        self._table.start(name, command, log=self._log(name), env=self._env)
-
-    def wait(self, what: str, condition: Callable[[], bool], process: str) -> None:
-        """Wait for a condition that a process brings about, or say why it can not come."""
-        started = time.monotonic()
-        if wait_until(condition, seconds=READY_SECONDS, alive=[lambda: not self._table.dead]):
-            return
-        for entry in self._table.dead:
-            tail = log_tail(self._log(entry.name))
-            if "address already in use" in tail:
-                raise _PortTakenError
-            message = f"{entry.name} ended while {what} started. Its log: {self._log(entry.name)}\n{tail}"
-            raise UserError(message)
-        message = f"{what} was not ready after {time.monotonic() - started:.0f} s. Its log: {self._log(process)}\n{log_tail(self._log(process))}"
-        raise UserError(message)
-
-    def _log(self, name: str) -> Path:
-        return self._layout.logs / f"{name}.log"
 
 
 def _kubeconfigs(layout: ClusterLayout, ids: Identities) -> dict[Path, control_plane.KeyPair]:
@@ -277,27 +248,5 @@ def _kubeconfigs(layout: ClusterLayout, ids: Identities) -> dict[Path, control_p
         layout.config / "scheduler.kubeconfig": ids.scheduler,
         layout.config / "kwok.kubeconfig": ids.kwok,
         layout.config / "kserve.kubeconfig": ids.kserve,
+        layout.config / "keda.kubeconfig": ids.keda,
     }
-
-
-def _established(api: Api, path: str) -> bool:
-    return has_condition(api.fetch(path), "Established")
-
-
-def _http_ok(port: int, path: str) -> bool:
-    try:
-        return httpx.get(f"http://{LOOPBACK}:{port}{path}", timeout=1.0, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
-
-
-def _free_ports() -> Ports:
-    """Ports that are free now, all held at once so that they differ."""
-    with contextlib.ExitStack() as stack:
-        numbers: list[int] = []
-        for _ in range(5):
-            s = stack.enter_context(socket.socket())
-            s.bind((LOOPBACK, 0))
-            numbers.append(s.getsockname()[1])
-    etcd, peer, api, webhook, health = numbers
-    return Ports(etcd=etcd, etcd_peer=peer, api=api, kserve_webhook=webhook, kserve_health=health)

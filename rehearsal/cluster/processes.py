@@ -77,6 +77,13 @@ class ProcessTable:
         self._write()
         return entry
 
+    def stop_all_but(self, kept: Iterable[Started]) -> None:
+        """Stop what was started beside these, the last first; the record keeps these alone."""
+        left = list(kept)
+        stop(each for each in reversed(self.started) if each not in left)
+        self.started = left
+        self._write()
+
     @property
     def dead(self) -> list[Started]:
         """Processes that were started and have ended."""

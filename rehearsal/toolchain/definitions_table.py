@@ -1,17 +1,44 @@
-"""Go modules of the platform's add-ons: their kinds, the Helm charts that a module carries whole, a controller.
+"""Go modules of the platform's add-ons: their kinds, the Helm charts that a module carries whole, and programs.
 
 A rehearsal takes from them what its stack needs; the tests install the charts, check every object against the kinds and run
-the controller.
+the programs.
 """
 
 from rehearsal.toolchain.tool import Binary, ModuleFile, Tool
 
 _ENVOY_GATEWAY = "github.com/envoyproxy/gateway"
+_KEDA = "github.com/kedacore/keda/v2"
+_OTELCOL = "go.opentelemetry.io/collector/otelcol"
+_PROMETHEUS = "github.com/prometheus/prometheus"
+_RATELIMIT = "github.com/envoyproxy/ratelimit"
+_EXTERNAL_SECRETS = "github.com/external-secrets/external-secrets"
+_VAULT = "github.com/hashicorp/vault"
+_VAULT_LOGIN = "github.com/hashicorp/vault-plugin-auth-kubernetes"
 
 
 def _data(name: str, module: str, *sources: str, seconds: int = 5) -> Tool:
     assets = tuple(ModuleFile(module=module, source=source) for source in sources)
     return Tool(name=name, module=module, assets=assets, memory_mib=50, seconds=seconds)
+
+
+def _keda_main(part: str, program: str, *replacements: tuple[str, str]) -> ModuleFile:
+    """The main package of one of KEDA's programs, in a folder of the name that the program gets."""
+    return ModuleFile(
+        module=_KEDA,
+        source=f"cmd/{part}/main.go",
+        embedded_as=f"{program}/main.go",
+        replacements=replacements,
+    )
+
+
+def _external_secrets(source: str, *replacements: tuple[str, str]) -> ModuleFile:
+    return ModuleFile(
+        module=_EXTERNAL_SECRETS,
+        source=source,
+        resolved_by="external-secrets-controller/upstream",
+        embedded_as=f"upstream/{source}",
+        replacements=replacements,
+    )
 
 
 DEFINITIONS: tuple[Tool, ...] = (
@@ -38,6 +65,26 @@ DEFINITIONS: tuple[Tool, ...] = (
         "deploy/charts/external-secrets",
         seconds=10,
     ),
+    Tool(
+        # The last release of one module: of later ones no proxy has the parts. Its kinds are those of the chart.
+        name="external-secrets-controller",
+        module=_EXTERNAL_SECRETS,
+        binaries=(Binary(name="external-secrets", package=_EXTERNAL_SECRETS),),
+        embedded=(
+            *(_external_secrets(source) for source in ("go.mod", "main.go", "apis", "cmd", "pkg")),
+            # Of three dozen stores, with a client of each cloud, the one that is used; and no generator.
+            _external_secrets(
+                "pkg/provider/register/register.go",
+                ("import (", f'import _ "{_EXTERNAL_SECRETS}/pkg/provider/vault"\n\n/*'),
+                ('yandex/lockbox"\n)', 'yandex/lockbox"\n*/'),
+            ),
+            _external_secrets(
+                "pkg/generator/register/register.go", ("import (", "/*"), ('/webhook"\n)', '/webhook"\n*/')
+            ),
+        ),
+        memory_mib=1500,
+        seconds=140,
+    ),
     _data("gateway-api", "sigs.k8s.io/gateway-api", "config/crd/standard"),
     _data("istio", "istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml"),
     _data(
@@ -47,11 +94,84 @@ DEFINITIONS: tuple[Tool, ...] = (
         "charts/karpenter",
         "charts/karpenter-crd",
     ),
-    _data("keda", "github.com/kedacore/keda/v2", "config/crd/bases"),
+    Tool(
+        name="keda",
+        module=_KEDA,
+        binaries=tuple(
+            Binary(name=name, package=f"./{name}")
+            for name in ("keda-operator", "keda-adapter", "keda-webhooks")
+        ),
+        # Their own main packages, but for a line of two: metrics and webhooks listen on all of the machine's addresses.
+        embedded=(
+            _keda_main("operator", "keda-operator"),
+            _keda_main(
+                "adapter",
+                "keda-adapter",
+                (
+                    'fmt.Sprintf(":%v", metricsAPIServerPort)',
+                    'fmt.Sprintf("127.0.0.1:%v", metricsAPIServerPort)',
+                ),
+            ),
+            _keda_main(
+                "webhooks",
+                "keda-webhooks",
+                ("Port:    webhooksPort,", 'Host: "127.0.0.1", Port: webhooksPort,'),
+            ),
+        ),
+        assets=tuple(
+            ModuleFile(module=_KEDA, source=f"config/{part}")
+            for part in ("crd/bases", "rbac", "metrics-server", "webhooks")
+        ),
+        memory_mib=2800,
+        seconds=520,
+    ),
     _data("kong", "github.com/kong/kubernetes-configuration", "config/crd/ingress-controller"),
+    Tool(
+        # With the parts that the program's configurations name, and no others.
+        name="otelcol",
+        module=_OTELCOL,
+        binaries=(Binary(name="otelcol", package="."),),
+        memory_mib=1500,
+        seconds=190,
+    ),
+    Tool(
+        name="prometheus",
+        module=_PROMETHEUS,
+        binaries=(
+            Binary(name="prometheus", package=f"{_PROMETHEUS}/cmd/prometheus"),
+            Binary(name="promtool", package=f"{_PROMETHEUS}/cmd/promtool"),
+        ),
+        # Of two dozen ways to find targets, with a client of each cloud, only the one that is used.
+        tags=("remove_all_sd", "enable_kubernetes_sd"),
+        memory_mib=2000,
+        seconds=200,
+    ),
     _data(
         "prometheus-operator",
         "github.com/prometheus-operator/prometheus-operator",
         "example/prometheus-operator-crd",
+    ),
+    Tool(
+        # Of the commit that Envoy Gateway itself is built with; its program has the name of its package.
+        name="ratelimit",
+        module=_RATELIMIT,
+        binaries=(Binary(name="ratelimit", package=f"{_RATELIMIT}/src/service_cmd"),),
+        memory_mib=400,
+        seconds=28,
+    ),
+    Tool(
+        # Vault itself and, as a plugin, the login of Kubernetes accounts, which a small Vault is built without.
+        name="vault",
+        module=_VAULT,
+        binaries=(
+            Binary(name="vault", package=_VAULT),
+            Binary(
+                name="vault-plugin-auth-kubernetes",
+                package=f"{_VAULT_LOGIN}/cmd/vault-plugin-auth-kubernetes",
+            ),
+        ),
+        tags=("minimal",),
+        memory_mib=2500,
+        seconds=330,
     ),
 )

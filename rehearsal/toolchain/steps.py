@@ -97,12 +97,15 @@ class Steps:
             else:
                 self.job.total += 1
 
-        self._go(["list", "-deps", "-f", "{{.ImportPath}}", *self._packages()], source, on_line)
+        self._go(
+            ["list", "-deps", *self._tags(), "-f", "{{.ImportPath}}", *self._packages()], source, on_line
+        )
 
     def _compile(self, source: Path, target: Path, compilers: int) -> None:
         packages = self._packages()
         names = [binary.name for binary in self.job.tool.binaries]
-        last = set(packages) | {f"vllm-platform/tools/{self.job.tool.name}"}
+        own = f"vllm-platform/tools/{self.job.tool.name}"
+        last = {own, *packages, *(package.replace("./", f"{own}/", 1) for package in packages)}
 
         def on_line(line: str) -> None:
             self._note(line)
@@ -116,7 +119,11 @@ class Steps:
         # -s and -w keep debug information out of the binary; that the compiler makes none saves a tenth of
         # its time.
         lean = ["-gcflags=all=-dwarf=false", f"-ldflags={flags}"]
-        self._go(["build", "-v", "-p", str(compilers), *lean, "-o", place, *packages], source, on_line)
+        self._go(
+            ["build", "-v", "-p", str(compilers), *self._tags(), *lean, "-o", place, *packages],
+            source,
+            on_line,
+        )
         missing = set(names) - {path.name for path in target.iterdir()}
         if missing:
             raise FileNotFoundError(f"go build gave no {', '.join(sorted(missing))}")
@@ -162,6 +169,9 @@ class Steps:
 
     def _packages(self) -> list[str]:
         return [binary.package for binary in self.job.tool.binaries]
+
+    def _tags(self) -> list[str]:
+        return [f"-tags={','.join(self.job.tool.tags)}"] if self.job.tool.tags else []
 
     def _go(self, arguments: list[str], folder: Path, on_line: Callable[[str], None]) -> None:
         self.log.write(f"$ go {' '.join(arguments)}\n")

@@ -16,15 +16,48 @@ _KSERVE = "github.com/kserve/kserve"
 _PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
 _PULUMI_KUBERNETES = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 _PULUMI_KUBERNETES_MAIN = "cmd/pulumi-resource-kubernetes"
+_BUILDKIT = "github.com/moby/buildkit"
+_ACTIONLINT = "github.com/rhysd/actionlint"
+_KUBE_SCORE = "github.com/zegl/kube-score"
 
-LINTERS: tuple[Tool, ...] = (
+IMAGE_TOOLS: tuple[Tool, ...] = (
     Tool(
         # BuildKit's own parser and linter: what `docker build` says of a Dockerfile, without building it.
         name="dockerfile-lint",
-        module="github.com/moby/buildkit",
+        module=_BUILDKIT,
         binaries=(Binary(name="dockerfile-lint", package="."),),
         memory_mib=700,
         seconds=98,
+    ),
+    Tool(
+        # The builder itself, for the tests that build the image.
+        name="buildkit",
+        module=_BUILDKIT,
+        binaries=(
+            Binary(name="buildctl", package=f"{_BUILDKIT}/cmd/buildctl"),
+            Binary(name="buildkitd", package=f"{_BUILDKIT}/cmd/buildkitd"),
+        ),
+        memory_mib=1500,
+        seconds=100,
+    ),
+)
+
+LINTERS: tuple[Tool, ...] = (
+    Tool(
+        # What is wrong with workflows before they run.
+        name="actionlint",
+        module=_ACTIONLINT,
+        binaries=(Binary(name="actionlint", package=f"{_ACTIONLINT}/cmd/actionlint"),),
+        memory_mib=300,
+        seconds=5,
+    ),
+    Tool(
+        # What is wrong with manifests that any API server would take.
+        name="kube-score",
+        module=_KUBE_SCORE,
+        binaries=(Binary(name="kube-score", package=f"{_KUBE_SCORE}/cmd/kube-score"),),
+        memory_mib=700,
+        seconds=55,
     ),
 )
 
@@ -153,12 +186,15 @@ TOOLS: tuple[Tool, ...] = (
         seconds=300,
     ),
     *DEFINITIONS,
+    *IMAGE_TOOLS,
     *LINTERS,
 )
 
 ALL_TOOLS: tuple[str, ...] = tuple(tool.name for tool in TOOLS)
 # What every rehearsal needs; the rest is downloaded when a stack asks for it.
-REHEARSAL_TOOLS: tuple[str, ...] = tuple(tool.name for tool in TOOLS if tool not in (*DEFINITIONS, *LINTERS))
+REHEARSAL_TOOLS: tuple[str, ...] = tuple(
+    tool.name for tool in TOOLS if tool not in (*DEFINITIONS, *IMAGE_TOOLS, *LINTERS)
+)
 # Not built where the user has a fitting pulumi of their own.
 PULUMI_TOOLS: tuple[str, ...] = ("pulumi", "pulumi-language-python", "pulumi-kubernetes")
 

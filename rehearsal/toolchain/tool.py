@@ -46,6 +46,7 @@ class Tool:
     :param released_as: the version's usual name, where the module proxy only knows a pseudo-version for it.
     :param stamps: `-X` settings of the linker; `{version}`, `{number}` (without v), `{major}` and `{minor}`
         are filled in.
+    :param tags: of the build, by which a program leaves parts of itself out.
     :param assets: copied into the output.
     :param embedded: copied beside the tool's own main.go before it is compiled, which embeds them.
     """
@@ -57,5 +58,6 @@ class Tool:
     binaries: tuple[Binary, ...] = ()
     released_as: str = ""
     stamps: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     assets: tuple[ModuleFile, ...] = ()
     embedded: tuple[ModuleFile, ...] = ()
