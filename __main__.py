@@ -1,4 +1,4 @@
-"""vllm-platform: settings -> cluster -> rules -> nodes and storage -> platform -> data -> models -> edge -> outputs.
+"""vllm-platform: settings -> cluster -> rules -> nodes and storage -> platform -> data -> images -> models -> edge -> outputs.
 
 All in one graph: what waits for what is said by data, and by the catalogue of add-ons.
 
@@ -14,18 +14,19 @@ import pulumi
 
 from components.addons.platform import install_platform
 from components.aws.entry import create_cluster_base, create_cluster_services, create_edge
+from components.cluster_rules import create_cluster_rules
 from components.data import create_database
 from components.deployability import refuse_what_can_not_run
-from components.gpu_admission import GpuAdmission, GpuAdmissionArgs
+from components.images import create_images
 from components.kubernetes_provider import kubernetes_provider
 from components.model_fleet import deploy_models
-from components.model_namespace import ModelNamespace, ModelNamespaceArgs
-from components.model_priorities import ModelPriorities, ModelPrioritiesArgs
+from components.routes import open_routes
+from components.secret_delivery import SecretSource
 from components.served_apis import refuse_what_is_not_served
 from components.shared_claim import SharedClaim, SharedClaimArgs
 from components.stack_outputs import export_all
 from components.state_backend import PulumiRun
-from settings import Settings, SettingsError, load_program_settings
+from settings import Settings, SettingsError, load_program_secrets, load_program_settings
 from settings.storage import NoShare
 
 # Tells Pulumi's language host that the user has been told: any other status adds a message of its own.
@@ -40,40 +41,43 @@ def deploy(settings: Settings) -> None:
     on_cluster = pulumi.ResourceOptions(providers=[kubernetes])
 
     # Rules
-    namespace = ModelNamespace("models", ModelNamespaceArgs(name=settings.namespace), on_cluster)
-    priorities = ModelPriorities("priority", ModelPrioritiesArgs(prefix=settings.namespace), on_cluster)
-    taints = [taint for pool in settings.gpu_pools for taint in pool.node_taints]
-    if taints:
-        rule = GpuAdmissionArgs(name=f"{settings.namespace}-gpu-nodes", taint=taints[0])
-        GpuAdmission("gpu-nodes", rule, on_cluster)
+    rules = create_cluster_rules(settings, on_cluster)
 
     # Nodes and storage
     services = create_cluster_services(settings, base, kubernetes)
+    shared: list[pulumi.Resource] = []
     if not isinstance(settings.storage.shared, NoShare):
         claim = SharedClaimArgs(
-            namespace=namespace.name, share=settings.storage.shared, volume_handle=services.volume_handle
+            namespace=rules.namespace, share=settings.storage.shared, volume_handle=services.volume_handle
         )
-        SharedClaim("shared-weights", claim, on_cluster)
+        shared.append(SharedClaim("shared-weights", claim, on_cluster))
 
-    # Platform and data
-    addons = install_platform(settings, services.around, on_cluster)
-    create_database(settings, services.around, addons, on_cluster)
+    # Platform, data and images
+    own = load_program_secrets(settings)
+    secrets = SecretSource(settings=settings, values=own, roles=services.around.secret_roles)
+    addons = install_platform(settings, services.around, secrets, on_cluster)
+    create_database(settings, services.around, addons, secrets, on_cluster)
+    images = create_images(settings, base, own)
 
     # Models
-    serving = [addons[unit] for unit in ("kserve",) if unit in addons]
     models = deploy_models(
         settings,
-        namespace=namespace.name,
-        priorities=priorities.classes,
-        before=lambda model, pool: [*services.before(model, pool), *serving],
+        namespace=rules.namespace,
+        priorities=rules.priorities,
+        images=images,
+        addons=addons,
+        before=services.before,
+        secrets=secrets,
+        claims=shared,
         on_cluster=on_cluster,
     )
+    open_routes(settings, models, addons, secrets, namespace=rules.namespace, on_cluster=on_cluster)
 
     # Edge
-    url = create_edge(settings, base, kubernetes, namespace=namespace.name, addons=services.addons)
+    url = create_edge(settings, base, kubernetes, namespace=rules.namespace, addons=services.addons)
 
     # Exports
-    export_all(settings, models, {**services.addons, **addons}, url)
+    export_all(settings, models, images, {**services.addons, **addons}, url)
 
 
 def main() -> None:

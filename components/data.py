@@ -8,10 +8,12 @@ from collections.abc import Mapping
 import pulumi
 
 from components.addons.pattern import Addon
-from components.addons.surroundings import DATABASE, Surroundings
-from components.database import Database, DatabaseArgs
+from components.addons.surroundings import Surroundings
+from components.database import Database, DatabaseArgs, Delivery
+from components.secret_delivery import SecretSource
 from settings import RehearsalCluster, Settings
 from settings.database import Postgres
+from settings.needed_secrets import DATABASE
 from settings.storage import EBS_CLASS
 
 
@@ -19,6 +21,7 @@ def create_database(
     settings: Settings,
     around: Surroundings,
     addons: Mapping[str, Addon],
+    secrets: SecretSource,
     on_cluster: pulumi.ResourceOptions,
 ) -> None:
     """Create it, once its operator runs and its pods would get their rights."""
@@ -36,5 +39,14 @@ def create_database(
         monitored=settings.asked.choice("prometheus") != "off",
         # In a rehearsal nobody acts on it.
         awaited=not isinstance(settings.cluster, RehearsalCluster),
+        deliver=_delivery(addons, secrets),
     )
     Database("database", args, on_cluster)
+
+
+def _delivery(addons: Mapping[str, Addon], secrets: SecretSource) -> Delivery | None:
+    """Return what brings its Secrets once its namespace is there, where it needs some."""
+    reads = secrets.of(DATABASE)
+    if not reads:
+        return None
+    return lambda namespace, opts: secrets.deliver(reads, namespace, addons, opts)

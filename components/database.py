@@ -15,7 +15,7 @@ A copy is never written over: a cluster that is made anew under the same name fi
 and refuses to start archiving. Bring the old one back, or move its folder away.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,11 +43,15 @@ START_SECONDS: Final = 1800
 """For all instances: volumes and nodes are made first, and each replica copies the primary."""
 
 
+Delivery = Callable[[pulumi.Input[str], pulumi.ResourceOptions], pulumi.Resource]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatabaseArgs:
     """`region` of a bucket on S3. `storage_class`: None is the cluster's default. `zones` that nodes are in.
 
     after: the operator, its plugin, and the role of the account. monitored: the cluster knows PodMonitors.
+    deliver: brings the Secrets of its namespace.
     protect: no `pulumi destroy` takes the data. awaited: until the operator calls it ready, so not where none runs.
     """
 
@@ -59,6 +63,7 @@ class DatabaseArgs:
     after: Sequence[pulumi.Resource] = ()
     monitored: bool = False
     awaited: bool = False
+    deliver: Delivery | None = None
 
 
 class Database(pulumi.ComponentResource):
@@ -80,6 +85,8 @@ class Database(pulumi.ComponentResource):
         self._namespace = namespace.metadata.name
         # The operator: its webhooks check what follows.
         before: list[pulumi.Resource] = [*args.after]
+        if args.deliver is not None:
+            before.append(args.deliver(self._namespace, pulumi.ResourceOptions(parent=self)))
         backups = postgres.backups if isinstance(postgres.backups, Backups) else None
         if backups is not None:
             store = store_spec(backups, region=args.region)

@@ -4,6 +4,7 @@ import pulumi
 
 from components.state_backend import PulumiRun, StateComparison, compare_state
 from settings import Problem, Settings, SettingsError
+from settings.checks.naming import at
 from settings.cluster import RehearsalCluster
 
 NOTHING_TO_COMPARE = StateComparison(problems=(), warnings=())
@@ -35,10 +36,16 @@ def state_elsewhere(settings: Settings, stack: str, run: PulumiRun | None) -> St
 
 
 def placeholder_images(settings: Settings) -> list[Problem]:
-    """Return the models whose image exists nowhere. A rehearsal pulls no image, so it takes them."""
+    """Return the images that exist nowhere. A rehearsal pulls no image, so it takes them."""
     if isinstance(settings.cluster, RehearsalCluster):
         return []
     reason = "the digest is the example of the committed file: no registry holds such an image"
     fix = "write the digest that the push of the image printed"
-    examples = {model.name: model.image.digest for model in settings.enabled_models if model.image.is_example}
-    return [Problem(f"models[{name}].image.digest", digest, reason, fix) for name, digest in examples.items()]
+    images = {at(model, "image"): model.image for model in settings.deployed_models}
+    if settings.fetch:
+        images["storage.fetch.image"] = settings.fetch.image
+    return [
+        Problem(f"{place}.digest", image.digest, reason, fix)
+        for place, image in images.items()
+        if image.is_example
+    ]

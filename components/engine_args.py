@@ -1,12 +1,15 @@
 """Arguments of `vllm serve` (0.32) for one model. It is the image's entrypoint, so a pod has no command."""
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
+from settings.adapters import Adapter, largest_rank
 from settings.models import Model
 from settings.weights import StreamedWeights
 
 API_PORT: Final = 8000
+METRICS_PORT_NAME: Final = "http-metrics"
 METRICS_PORT: Final = 8001
 """The image's middleware serves /metrics here, so that an L4 policy can admit Prometheus to nothing else."""
 
@@ -24,7 +27,7 @@ def engine_args(model: Model) -> list[str]:
     engine = model.engine
     args = [
         model.container_path,
-        f"--served-model-name={model.name}",
+        f"--served-model-name={model.served_name}",
         "--host=0.0.0.0",
         f"--port={API_PORT}",
         f"--dtype={engine.dtype}",
@@ -45,7 +48,29 @@ def engine_args(model: Model) -> list[str]:
         args.append("--runner=pooling")
     if engine.trust_remote_code is not None:
         args.append("--trust-remote-code")
+    args += _adapter_args(engine.adapters)
     if isinstance(model.weights, StreamedWeights):
-        extra = json.dumps({"memory_limit": STREAMER_MEMORY_BYTES}, separators=(",", ":"))
+        extra = json.dumps(streamer_config(model.weights), separators=(",", ":"))
         args += ["--load-format=runai_streamer", f"--model-loader-extra-config={extra}"]
     return args
+
+
+def streamer_config(weights: StreamedWeights) -> dict[str, int | bool]:
+    """Return what vLLM hands to the streamer: it refuses keys that it does not know."""
+    config: dict[str, int | bool] = {"memory_limit": STREAMER_MEMORY_BYTES}
+    if weights.concurrency is not None:
+        config["concurrency"] = weights.concurrency
+    return config | {"distributed": True} if weights.distributed else config
+
+
+def _adapter_args(adapters: Sequence[Adapter]) -> list[str]:
+    """Return the flags of LoRA. The last one takes all that follow it up to the next flag: written again, it would forget the first."""
+    if not adapters:
+        return []
+    return [
+        "--enable-lora",
+        f"--max-loras={len(adapters)}",
+        f"--max-lora-rank={largest_rank(adapters)}",
+        "--lora-modules",
+        *(f"{adapter.name}={adapter.path}" for adapter in adapters),
+    ]

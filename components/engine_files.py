@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from components.content_filter import FILE, MOUNT, VOLUME
 from settings.models import Model
+from settings.needed_secrets import STORE_KEYS
 from settings.storage import CompatibleBucket
 from settings.weights import CachedWeights, StreamedWeights
 
@@ -23,9 +25,6 @@ CACHE_SIZE: Final = "10Gi"
 # here per GPU.
 SHARED_MEMORY_GIB_PER_GPU: Final = 2
 
-STORE_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-"""Keys of the Secret that a store's credentials lie in, and the variables that they become."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class EngineFiles:
@@ -35,8 +34,11 @@ class EngineFiles:
     mounts: list[dict[str, Any]]
 
 
-def engine_files(model: Model) -> EngineFiles:
-    """Return scratch space, shared memory where GPUs work together, and the claims of weights and mounts."""
+def engine_files(model: Model, filter_config: object = None) -> EngineFiles:
+    """Return scratch space, shared memory where GPUs work together, and the claims of weights and mounts.
+
+    filter_config: name of the content filter's ConfigMap, text or an Output of it; None is no filter.
+    """
     volumes = [_scratch("tmp", TMP_SIZE), _scratch("home", HOME_SIZE), _scratch("cache", CACHE_SIZE)]
     mounts: list[dict[str, Any]] = [
         {"name": "tmp", "mountPath": TMP},
@@ -57,13 +59,18 @@ def engine_files(model: Model) -> EngineFiles:
         mounts.append(
             {"name": name, "mountPath": mount.path, **({"readOnly": True} if mount.read_only else {})}
         )
+    if filter_config is not None:
+        volumes.append({"name": VOLUME, "configMap": {"name": filter_config}})
+        mounts.append({"name": VOLUME, "mountPath": MOUNT, "readOnly": True})
     return EngineFiles(volumes=volumes, mounts=mounts)
 
 
 def engine_environment(
-    model: Model, region: str, store: CompatibleBucket | None = None
+    model: Model, region: str, store: CompatibleBucket | None = None, *, filtered: bool = False
 ) -> list[dict[str, Any]]:
     """Return the container's variables, in a fixed order. `store`: where streamed weights lie, if not on Amazon S3.
+
+    filtered: a content filter is mounted.
 
     HOME and USER are needed: without them user 1001 crashes vLLM at import where the image has no passwd
     line for it.
@@ -86,35 +93,36 @@ def engine_environment(
         "VP_SERVICE": model.name,
         "VP_MODEL_VERSION": model.image.tag,
     }
-    if isinstance(model.weights, StreamedWeights):
-        variables["AWS_REGION"] = region if store is None else store.region
-        if store is not None:
-            variables |= _store_address(store)
-            return [*_written(variables), *_store_keys(store)]
-    return _written(variables)
-
-
-def _written(variables: dict[str, str]) -> list[dict[str, Any]]:
-    return [{"name": name, "value": value} for name, value in variables.items()]
-
-
-def _store_address(store: CompatibleBucket) -> dict[str, str]:
-    """Return what vLLM's documents set for a store that is not Amazon's (models/extensions/runai_model_streamer)."""
-    return {
-        # Read by the streamer, and by boto3, which lists the files.
-        "AWS_ENDPOINT_URL": store.endpoint,
+    if filtered:
+        variables["VP_FILTER_FILE"] = f"{MOUNT}/{FILE}"
+    if not isinstance(model.weights, StreamedWeights):
+        return written(variables)
+    if store is not None:
         # The bucket in the path: its name before the host would need a DNS name and a certificate for each.
-        "RUNAI_STREAMER_S3_USE_VIRTUAL_ADDRESSING": "0",
+        variables["RUNAI_STREAMER_S3_USE_VIRTUAL_ADDRESSING"] = "0"
+    return [*written(variables), *bucket_environment(region, store)]
+
+
+def bucket_environment(region: str, store: CompatibleBucket | None) -> list[dict[str, Any]]:
+    """Return the variables of whoever reads the bucket: Amazon's clients, and the streamer, know them by these names."""
+    if store is None:
+        return written({"AWS_REGION": region})
+    address = {
+        "AWS_REGION": store.region,
+        "AWS_ENDPOINT_URL": store.endpoint,
         # Outside of Amazon's network the client would wait for an address that nobody answers.
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-
-
-def _store_keys(store: CompatibleBucket) -> list[dict[str, Any]]:
-    return [
+    keys = [
         {"name": key, "valueFrom": {"secretKeyRef": {"name": store.credentials_secret, "key": key}}}
         for key in STORE_KEYS
     ]
+    return [*written(address), *keys]
+
+
+def written(variables: dict[str, str]) -> list[dict[str, Any]]:
+    """Return variables as a container has them."""
+    return [{"name": name, "value": value} for name, value in variables.items()]
 
 
 def _scratch(name: str, size: str) -> dict[str, Any]:

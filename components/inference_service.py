@@ -9,46 +9,39 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from components.engine_args import API_PORT, METRICS_PORT, engine_args
+import pulumi
+
+from components.engine_args import API_PORT, METRICS_PORT, METRICS_PORT_NAME, engine_args
 from components.engine_files import engine_environment, engine_files
 from components.model_names import PREDICTOR_CONTAINER, model_labels
+from components.model_wait import FIRST_REPLICA, SKIP_WAIT, WAIT_FOR
 from components.placement import placement
 from components.probes import before_stop, probes
 from components.quantities import canonical_cpu, canonical_memory
 from settings.models import Amounts, Model
 from settings.pools import GPU_RESOURCE, GpuPool
-from settings.scaling import FixedScaling, RollingRollout
+from settings.scaling import FixedScaling
 from settings.storage import CompatibleBucket
 
-API_VERSION: Final = "serving.kserve.io/v1beta1"
-KIND: Final = "InferenceService"
 DO_NOT_DISRUPT: Final = "karpenter.sh/do-not-disrupt"
 RUN_AS: Final = 1001
 """User and group of the engine, as in the image."""
 
 
-# Custom resources are not waited for by themselves. Ready alone says that enough replicas serve, of
-# whatever version; the reason says that the roll-out is complete, with every replica that is asked for. A
-# wait ends only when `status.observedGeneration` has caught up, and KServe puts the Deployment's generation
-# there. So after a scaler changed replicas a wait can end on the state before the update; and after
-# somebody deleted the Deployment it can run into its timeout although all is well, because that generation
-# counts from 1 again.
-WAIT_FOR: Final = (
-    "condition=Ready",
-    'jsonpath={.status.conditions[?(@.type=="PredictorReady")].reason}=NewReplicaSetAvailable',
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """What an InferenceService is made of. `zones` are the pool's; S3 weights are read from `region`, or `store`."""
+    """What an InferenceService is made of. `zones` are the pool's; S3 weights are read from `region`, or `store`.
+
+    image: its whole name. content_filter: the text of the filter's file; None is no filter.
+    """
 
     model: Model
     pool: GpuPool
     zones: tuple[str, ...]
     region: str
-    image: str
+    image: pulumi.Input[str]
     store: CompatibleBucket | None = None
+    content_filter: str | None = None
 
 
 def annotations(model: Model) -> dict[str, str]:
@@ -65,7 +58,9 @@ def annotations(model: Model) -> dict[str, str]:
         "serving.kserve.io/autoscalerClass": "none"
         if isinstance(model.autoscaling, FixedScaling)
         else "external",
-        "pulumi.com/waitFor": json.dumps(WAIT_FOR),
+        # Not this object is waited for (components/model_wait.py), but what is patched of it: by what stands here.
+        SKIP_WAIT: "true",
+        WAIT_FOR: json.dumps(FIRST_REPLICA),
     }
 
 
@@ -74,10 +69,13 @@ def labels(model: Model) -> dict[str, str]:
     return {**model_labels(model), "networking.kserve.io/visibility": "cluster-local"}
 
 
-def spec(serving: Serving, *, service_account: object, priority_class: object) -> dict[str, Any]:
+def spec(
+    serving: Serving, *, service_account: object, priority_class: object, filter_config: object = None
+) -> dict[str, Any]:
     """Return the spec of the InferenceService: one predictor, written as a pod (KServe's custom form).
 
-    The two names are text, or Outputs of it when the objects are made in the same run.
+    The names are text, or Outputs of it when the objects are made in the same run. filter_config: of the content
+    filter's ConfigMap, None where there is none.
     """
     model = serving.model
     return {
@@ -94,8 +92,8 @@ def spec(serving: Serving, *, service_account: object, priority_class: object) -
             "terminationGracePeriodSeconds": model.lifecycle.termination_grace_seconds,
             "securityContext": pod_security(),
             **placement(model, serving.pool, serving.zones),
-            "containers": [_container(serving)],
-            "volumes": engine_files(model).volumes,
+            "containers": [_container(serving, filter_config)],
+            "volumes": engine_files(model, filter_config).volumes,
         }
     }
 
@@ -123,26 +121,26 @@ def container_security() -> dict[str, Any]:
     }
 
 
-def _container(serving: Serving) -> dict[str, Any]:
+def _container(serving: Serving, filter_config: object) -> dict[str, Any]:
     model = serving.model
     return {
         "name": PREDICTOR_CONTAINER,
         "image": serving.image,
         "imagePullPolicy": "IfNotPresent",
         "args": engine_args(model),
-        "env": engine_environment(model, serving.region, serving.store),
+        "env": engine_environment(model, serving.region, serving.store, filtered=filter_config is not None),
         # The first port is the one that KServe's Service maps port 80 to. The protocol is written out
         # because KServe compares it with the live Service's and would update that for ever.
         "ports": [
             {"name": "http", "containerPort": API_PORT, "protocol": "TCP"},
-            {"name": "http-metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
+            {"name": METRICS_PORT_NAME, "containerPort": METRICS_PORT, "protocol": "TCP"},
         ],
         "resources": {
             "requests": _amounts(model.resources.requests, model.gpus),
             "limits": _amounts(model.resources.limits, model.gpus),
         },
         "securityContext": container_security(),
-        "volumeMounts": engine_files(model).mounts,
+        "volumeMounts": engine_files(model, filter_config).mounts,
         **probes(model.lifecycle),
         **before_stop(model.lifecycle),
     }
@@ -174,8 +172,5 @@ def _disruption(model: Model) -> dict[str, Any]:
 
 def _strategy(model: Model) -> dict[str, Any]:
     """Return the Deployment's strategy. The default, 25 % surge, would ask for GPUs that nobody planned."""
-    if not isinstance(model.rollout, RollingRollout):
-        message = f"model {model.name}: rollout {model.rollout.kind} is refused when the settings are loaded"
-        raise TypeError(message)
     surge, unavailable = model.rollout.max_surge, model.rollout.max_unavailable
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}

@@ -79,12 +79,7 @@ def identifier(cluster: Cluster) -> str:
         case ExistingCluster():
             return f"existing/{cluster.context}"
         case EksCluster():
-            return cluster_arn(cluster)
-
-
-def cluster_arn(cluster: EksCluster) -> str:
-    """Return the cluster's ARN, known before there is a cluster."""
-    return f"arn:{cluster.partition}:eks:{cluster.region}:{cluster.account}:cluster/{cluster.name}"
+            return cluster.arn
 
 
 def _eks_kubeconfig_text(cluster: EksCluster, endpoint: str, authority: str) -> str:

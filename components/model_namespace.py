@@ -9,6 +9,9 @@ from typing import Final
 import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
 
+from components.mesh import mesh_label
+from settings.security import PodLevel
+
 # The release whose rules of `restricted` the pods here are written for. A cluster that is newer keeps
 # applying these; "latest" could refuse pods on the day of an upgrade.
 POD_SECURITY_VERSION: Final = "v1.36"
@@ -16,16 +19,19 @@ POD_SECURITY_VERSION: Final = "v1.36"
 
 @dataclass(frozen=True, kw_only=True)
 class ModelNamespaceArgs:
-    """`name` of the namespace."""
+    """`name` of the namespace. pods: level that they must keep. meshed: it is in the mesh."""
 
     name: str
+    pods: PodLevel = "restricted"
+    meshed: bool = False
 
 
-def namespace_labels() -> dict[str, str]:
-    """Return the labels: pods below the level `restricted` are refused, and the audit log says so."""
+def namespace_labels(pods: PodLevel = "restricted") -> dict[str, str]:
+    """Return the labels: pods below a level are refused, and the audit log says so of all that are below `restricted`."""
+    levels: dict[str, PodLevel] = {"enforce": pods, "audit": "restricted", "warn": "restricted"}
     labels = {"app.kubernetes.io/part-of": "vllm-platform"}
-    for mode in ("enforce", "audit", "warn"):
-        labels[f"pod-security.kubernetes.io/{mode}"] = "restricted"
+    for mode, level in levels.items():
+        labels[f"pod-security.kubernetes.io/{mode}"] = level
         labels[f"pod-security.kubernetes.io/{mode}-version"] = POD_SECURITY_VERSION
     return labels
 
@@ -41,7 +47,10 @@ class ModelNamespace(pulumi.ComponentResource):
         super().__init__("vllm-platform:serving:ModelNamespace", name, {}, opts)
         namespace = Namespace(
             f"{name}-namespace",
-            metadata={"name": args.name, "labels": namespace_labels()},
+            metadata={
+                "name": args.name,
+                "labels": {**namespace_labels(args.pods), **mesh_label(meshed=args.meshed)},
+            },
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.name = namespace.metadata.name

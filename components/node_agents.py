@@ -6,7 +6,8 @@ administrator already; a label or an image name could be written by anyone.
 Not listed, and admitted all the same: what the DaemonSet controller creates in kube-system, and in a
 namespace that an administrator has labelled with AGENTS_LABEL. Network, storage and identity agents differ
 from cloud to cloud, and to refuse one of them takes down the node that it serves, of whatever pool: they
-tolerate everything. To let in an agent of another namespace, add it here, or on a cluster with add-ons of
+tolerate everything. The program has one such namespace itself, for the pods with the engines' images
+(`image_prepull.py`). To let in an agent of another namespace, add it here, or on a cluster with add-ons of
 its own: `kubectl label namespace NAME vllm-platform.io/node-agents=allowed`.
 """
 

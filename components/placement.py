@@ -19,18 +19,20 @@ def placement(model: Model, pool: GpuPool, zones: tuple[str, ...]) -> dict[str, 
 
 
 def _spread(model: Model, zones: tuple[str, ...]) -> dict[str, Any]:
-    """Spread over zones as a rule, over nodes as a wish.
+    """Spread over zones, and then over nodes: a wish, which the scheduler follows where there is room for it.
 
-    `nodeTaintsPolicy: Honor` leaves nodes that are down or cordoned out of the count, so that the loss of a
-    zone does not hold back its replicas from the zones that are left. `minDomains` would do just that, so
-    it is not set: Karpenter opens the second zone without it, because it counts all zones of its pool.
-    Counting per revision (`pod-template-hash`) keeps the old pods of a rolling update from deciding where
-    new ones go.
+    Not a rule. An update of a full pool has room only where it takes an old replica away, and which one that is
+    the controller chooses: a rule stood still with half of the replicas replaced, each of the new ones kept from the only
+    node that was free. A replica in the wrong zone serves.
+    Karpenter takes it for a rule when it opens nodes, so the second zone is opened.
+
+    `nodeTaintsPolicy: Honor` leaves nodes that are down or cordoned out of the count. Counting per revision
+    (`pod-template-hash`) keeps the old pods of a rolling update from deciding where new ones go.
     """
     zone = {
         "maxSkew": 1,
         "topologyKey": ZONE_KEY,
-        "whenUnsatisfiable": "DoNotSchedule",
+        "whenUnsatisfiable": "ScheduleAnyway",
         "nodeAffinityPolicy": "Honor",
         "nodeTaintsPolicy": "Honor",
         "matchLabelKeys": ["pod-template-hash"],

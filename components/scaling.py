@@ -1,9 +1,10 @@
 """What keeps replicas: the disruption budget of a model, and its autoscaler where one is asked for."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from components.model_names import pod_selector, predictor_name
 from settings.scaling import HpaScaling
+from settings.speed import Speed
 
 if TYPE_CHECKING:
     from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscalerSpecArgsDict, MetricSpecArgsDict
@@ -11,10 +12,9 @@ if TYPE_CHECKING:
 
 GPU_UTILIZATION_METRIC: Final = "DCGM_FI_DEV_GPU_UTIL"
 """Percent, per pod, by DCGM exporter and Prometheus Adapter."""
-# A start costs minutes of a GPU: take many bad minutes, not one quiet one, as a reason to give a replica up.
-SCALE_DOWN_WINDOW_SECONDS: Final = 600
-SCALE_DOWN_PERIOD_SECONDS: Final = 120
-SCALE_UP_WINDOW_SECONDS: Final = 60
+TAKEN_OVER: Final = "validations.keda.sh/hpa-ownership"
+"""KEDA's webhook refuses a ScaledObject beside an autoscaler without this. A change from `hpa` to `keda` has both for a moment,
+in which the controller lets neither act (condition AmbiguousSelector)."""
 
 
 def disruption_budget(model: str) -> "PodDisruptionBudgetSpecArgsDict":
@@ -44,15 +44,32 @@ def gpu_autoscaler(model: str, scaling: HpaScaling) -> "HorizontalPodAutoscalerS
         },
     }
     return {
-        "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": predictor_name(model)},
+        "scale_target_ref": scale_target(model),
         "min_replicas": scaling.min,
         "max_replicas": scaling.max,
         "metrics": [metric],
-        "behavior": {
-            "scale_up": {"stabilization_window_seconds": SCALE_UP_WINDOW_SECONDS},
-            "scale_down": {
-                "stabilization_window_seconds": SCALE_DOWN_WINDOW_SECONDS,
-                "policies": [{"type": "Pods", "value": 1, "period_seconds": SCALE_DOWN_PERIOD_SECONDS}],
-            },
+        "behavior": behavior(scaling.speed),
+    }
+
+
+def scale_target(model: str) -> Any:  # noqa: ANN401 - one shape for a typed spec and for a custom resource
+    """Return the reference to what is scaled: the Deployment, for an InferenceService has no scale subresource."""
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "name": predictor_name(model)}
+
+
+def behavior(speed: Speed) -> Any:  # noqa: ANN401 - as above
+    """Return the behavior of a HorizontalPodAutoscaler: up fast but bounded, down slowly, each by one policy."""
+    return {
+        "scaleUp": {
+            "stabilizationWindowSeconds": speed.up_window_seconds,
+            "policies": [_pods(speed.up_replicas, speed.up_period_seconds)],
+        },
+        "scaleDown": {
+            "stabilizationWindowSeconds": speed.down_window_seconds,
+            "policies": [_pods(speed.down_replicas, speed.down_period_seconds)],
         },
     }
+
+
+def _pods(replicas: int, seconds: int) -> dict[str, Any]:
+    return {"type": "Pods", "value": replicas, "periodSeconds": seconds}

@@ -6,7 +6,14 @@ Pure: no Pulumi, except inside one function of the loader.
 from settings.cluster import Cluster, EksCluster, ExistingCluster, RehearsalCluster
 from settings.engine import Engine, TrustRemoteCode
 from settings.facts import GpuFacts, InstanceFacts, ModelFacts
-from settings.loader import build, load_program_settings, load_stack_file
+from settings.keda import KedaScaling
+from settings.loader import (
+    build,
+    load_program_secrets,
+    load_program_settings,
+    load_stack_file,
+    read_draft,
+)
 from settings.models import Amounts, Lifecycle, Model, Resources, Selector
 from settings.pools import (
     Capacity,
@@ -24,16 +31,14 @@ from settings.pools import (
 )
 from settings.problems import Problem, SettingsError
 from settings.registry import EcrRegistry, ExternalRegistry, Image, Registry
+from settings.release import Release, ReleaseChange
+from settings.rollout import CanaryRollout, Candidate, Judge, RollingRollout, Rollout
 from settings.scalars import EXAMPLE_DIGEST
 from settings.scaling import (
     Autoscaling,
-    CanaryRollout,
     FixedScaling,
     HpaScaling,
-    KedaScaling,
     PackedSpread,
-    RollingRollout,
-    Rollout,
     Spread,
     ZoneSpread,
 )
@@ -47,6 +52,7 @@ __all__ = [
     "BakedWeights",
     "CachedWeights",
     "CanaryRollout",
+    "Candidate",
     "Capacity",
     "CapacityBlock",
     "Cluster",
@@ -62,6 +68,7 @@ __all__ = [
     "HpaScaling",
     "Image",
     "InstanceFacts",
+    "Judge",
     "KarpenterProvisioner",
     "KedaScaling",
     "Lifecycle",
@@ -77,6 +84,8 @@ __all__ = [
     "Provisioner",
     "Registry",
     "RehearsalCluster",
+    "Release",
+    "ReleaseChange",
     "ReservedCapacity",
     "Resources",
     "RollingRollout",
@@ -91,6 +100,8 @@ __all__ = [
     "Weights",
     "ZoneSpread",
     "build",
+    "load_program_secrets",
     "load_program_settings",
     "load_stack_file",
+    "read_draft",
 ]

@@ -36,6 +36,9 @@ class Unit:
 # The kinds ServiceMonitor and PodMonitor: whoever is watched has one, where somebody reads it.
 _MONITORED: Final = ("prometheus-definitions",)
 
+# Who delivers secrets, and where they may be kept: whoever reads one comes after.
+_DELIVERED: Final = ("vault", "external-secrets")
+
 CATALOGUE: Final[tuple[Unit, ...]] = (
     Unit(
         name="gateway-api",
@@ -55,6 +58,7 @@ CATALOGUE: Final[tuple[Unit, ...]] = (
         name="prometheus",
         addon="prometheus",
         needs={"prometheus-definitions": "its kinds Prometheus and Alertmanager"},
+        after=_DELIVERED,
         volumes=True,
     ),
     Unit(
@@ -122,8 +126,8 @@ CATALOGUE: Final[tuple[Unit, ...]] = (
         owns=("the API custom.metrics.k8s.io",),
         serves=("custom.metrics.k8s.io/v1beta1",),
     ),
-    Unit(name="loki", addon="loki", after=_MONITORED, volumes=True),
-    Unit(name="tempo", addon="tempo", after=_MONITORED, volumes=True),
+    Unit(name="loki", addon="loki", after=(*_MONITORED, *_DELIVERED), volumes=True),
+    Unit(name="tempo", addon="tempo", after=(*_MONITORED, *_DELIVERED), volumes=True),
     Unit(name="otel-gateway", addon="otel_collector", after=_MONITORED),
     Unit(name="otel-agent", addon="otel_collector", after=_MONITORED),
     Unit(
@@ -140,7 +144,7 @@ CATALOGUE: Final[tuple[Unit, ...]] = (
             "gateway-api": "the kinds Gateway and HTTPRoute",
             "envoy-gateway-definitions": "its kinds",
         },
-        after=_MONITORED,
+        after=(*_MONITORED, *_DELIVERED),
         owns=("the gateway in front of the models",),
     ),
     Unit(
@@ -181,7 +185,7 @@ CATALOGUE: Final[tuple[Unit, ...]] = (
         },
         serves=("barmancloud.cnpg.io/v1",),
     ),
-    Unit(name="harbor", addon="harbor", after=_MONITORED, volumes=True),
+    Unit(name="harbor", addon="harbor", after=(*_MONITORED, *_DELIVERED), volumes=True),
     Unit(
         name="load-balancer-controller",
         addon="load_balancer_controller",

@@ -33,7 +33,10 @@ ALWAYS_ON_EKS: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What of a stack decides about add-ons. `models`: those that are deployed. `catalogue` is another one in tests."""
+    """What of a stack decides about add-ons. `models`: those that are deployed.
+
+    kong: it is the stack's gateway. catalogue: another one in tests.
+    """
 
     addons: Addons
     cluster: Cluster
@@ -41,6 +44,7 @@ class Asked:
     models: Sequence[Model]
     edge: Edge
     database: Database
+    kong: bool = False
     catalogue: tuple[Unit, ...] = CATALOGUE
 
     def choice(self, addon: str) -> Choice:
@@ -64,6 +68,8 @@ class Asked:
         if not isinstance(self.cluster, EksCluster):
             # Of a cluster that somebody else made nothing is known but this: without it no model can be served.
             return "existing" if addon == "kserve" else "off"
+        if addon == "envoy_gateway" and self.kong:
+            return "off"
         return "managed" if addon in ALWAYS_ON_EKS or self._asks_for(addon) else "off"
 
     def _asks_for(self, addon: str) -> bool:
@@ -75,6 +81,7 @@ class Asked:
             "prometheus_adapter": any(model.autoscaling.kind == "hpa" for model in self.models),
             "cloudnative_pg": isinstance(self.database, Postgres),
             "load_balancer_controller": isinstance(self.edge, CloudFrontEdge),
+            "kong": self.kong,
             "karpenter": any(isinstance(pool.provisioner, KarpenterProvisioner) for pool in self.pools),
         }
         return asked.get(addon, False)

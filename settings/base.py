@@ -1,13 +1,19 @@
 """What every settings type shares: frozen, no unknown keys, and errors that carry their own fix."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
-    """A part of a stack file. Frozen: a setting is read once and never changed, only copied."""
+    """A part of a stack file. Frozen: a setting is read once and never changed, only copied.
+
+    known_mistakes: keys that are often written here and can not work; for each the reason, and what to write instead.
+    """
+
+    known_mistakes: ClassVar[Mapping[str, tuple[str, str]]] = {}
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -1,6 +1,6 @@
 """The cluster that a stack runs on: created on AWS, already there, or the rehearsal's own."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -34,6 +34,9 @@ def _kubeconfig_path(value: str) -> str:
     return value
 
 
+INTERFACES: Final = ("ec2", "ecr.api", "ecr.dkr", "eks-auth")
+IN_CHINA: Final = ("ec2", "ecr.api", "ecr.dkr")
+"""Those of INTERFACES whose name is known in the partition aws-cn: each has a prefix there that others lack (eksctl's table)."""
 KubernetesVersion = Annotated[str, AfterValidator(_kubernetes_version)]
 KubeconfigPath = Annotated[str, AfterValidator(_kubeconfig_path)]
 Zones = Annotated[tuple[Zone, ...], Field(min_length=1)]
@@ -71,6 +74,21 @@ class EksCluster(Section):
     def dns_suffix(self) -> str:
         """Domain of the AWS services there."""
         return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+
+    @property
+    def interface_endpoints(self) -> tuple[str, ...]:
+        """AWS services that nodes reach inside the VPC, by an endpoint in every zone."""
+        return IN_CHINA if self.partition == "aws-cn" else INTERFACES
+
+    @property
+    def arn(self) -> str:
+        """The cluster's ARN, known before there is a cluster."""
+        return f"arn:{self.partition}:eks:{self.region}:{self.account}:cluster/{self.name}"
+
+    @property
+    def login(self) -> str:
+        """The command that lets a shell get at it, by a context of the ARN's name; it stores no credentials."""
+        return f"aws eks update-kubeconfig --name {self.name} --region {self.region}"
 
     @property
     def facts(self) -> EksFacts:

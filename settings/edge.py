@@ -9,6 +9,8 @@ from settings.base import Section, refusal
 from settings.network import RetentionDays
 
 _DOMAIN: Final = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
+FIREWALL_RULES: Final = 5
+"""Of the web firewall: what is blocked by address, and AWS's groups, each one rule for its price."""
 _HOSTED_ZONE: Final = re.compile(r"Z[A-Z0-9]{6,31}")
 
 

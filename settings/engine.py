@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, StringConstraints
 
+from settings.adapters import Adapter
 from settings.base import Section, refusal
 from settings.scalars import Fraction, Positive, Switch
 
@@ -30,6 +31,7 @@ class Engine(Section):
     max_num_seqs: requests that run at once; all of them at full length is what the memory fit guarantees.
     gpu_memory_utilization: share of one GPU's memory that the engine may take.
     tensor_parallel_size: GPUs of one replica; the GPU request of the pod comes from here alone.
+    adapters: LoRA adapters beside the model; all of them can be in one batch.
     """
 
     dtype: Literal["auto", "float16", "bfloat16"] = "auto"
@@ -38,4 +40,5 @@ class Engine(Section):
     max_num_seqs: Positive
     tensor_parallel_size: Positive = 1
     enable_expert_parallel: Switch = False
+    adapters: tuple[Adapter, ...] = ()
     trust_remote_code: Annotated[TrustRemoteCode | None, BeforeValidator(_trust_needs_a_reason)] = None

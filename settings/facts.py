@@ -1,9 +1,9 @@
 """Dated facts about instances, regions and models, with their sources. The data lies in data/*.yaml."""
 
-from datetime import date
+import datetime as dt
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
 import yaml
 from pydantic import Field, TypeAdapter
@@ -13,6 +13,7 @@ from settings.base import Section
 DATA: Final = Path(__file__).parent / "data"
 ComputeCapability = tuple[int, int]
 Task = Literal["generate", "embed"]
+PRICES_GOOD_FOR_DAYS: Final = 90
 
 
 class GpuFacts(Section):
@@ -50,7 +51,10 @@ class ModelFacts(Section):
     """One set of weights.
 
     parameters: number of parameters, all experts. weight_bytes: size of the weight files.
+    source: whose figure weight_bytes is; None where it is computed from the shapes.
     head_size: width of one attention head. max_positions: longest context, in tokens.
+    intermediate_size, expert_size: width of the feed-forward part, or of one expert's; the other is 0.
+    tied_embeddings: the files hold no output layer of its own. group_size: quantized weights that share a scale.
     dtype: of what is not quantized.
     """
 
@@ -61,13 +65,19 @@ class ModelFacts(Section):
     kv_heads: int
     head_size: int
     hidden_size: int
+    intermediate_size: int = 0
+    experts: int = 0
+    experts_per_token: int = 0
+    expert_size: int = 0
     vocabulary: int
+    tied_embeddings: bool = False
     max_positions: int
     weight_bytes: int
+    source: str | None = None
     quantization: Literal["none", "awq", "gptq", "fp8"]
+    group_size: int = 0
     min_compute_capability: ComputeCapability
     dtype: Literal["float16", "bfloat16"]
-    experts: int = 0
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     licence: str
 
@@ -79,10 +89,41 @@ class EksFacts(Section):
     addons: version by the add-on's name on EKS.
     """
 
-    standard_support_until: date
+    standard_support_until: dt.date
     al2023: str
     bottlerocket: str
     addons: dict[str, str]
+
+
+class PriceList(Section):
+    """Prices in `currency`, of a date when they were true. FILE: where they stand, in settings/data."""
+
+    FILE: ClassVar[str]
+
+    date: dt.date
+    source: str
+    currency: str
+
+    def warning(self, today: dt.date) -> str | None:
+        """Say that the prices are old, or nothing. They change a few times a year."""
+        if (today - self.date).days <= PRICES_GOOD_FOR_DAYS:
+            return None
+        return (
+            f"prices are of {self.date}, more than {PRICES_GOOD_FOR_DAYS} days old: "
+            f"compare with the list, and renew settings/data/{self.FILE} (`vp prices refresh`)"
+        )
+
+
+class Prices(PriceList):
+    """List prices of instances. on_demand: price of an hour by region and instance type."""
+
+    FILE: ClassVar[str] = "prices.yaml"
+
+    on_demand: dict[str, dict[str, Annotated[float, Field(gt=0)]]]
+
+    def hourly(self, instance_type: str, region: str) -> float | None:
+        """Return what an hour on demand costs, or None where no list price is known."""
+        return self.on_demand.get(region, {}).get(instance_type)
 
 
 @cache
@@ -115,6 +156,12 @@ def models() -> dict[str, ModelFacts]:
 def eks_versions() -> dict[str, EksFacts]:
     """Return the facts of EKS by Kubernetes version."""
     return TypeAdapter(dict[str, EksFacts]).validate_python(read("eks.yaml")["versions"])
+
+
+@cache
+def prices() -> Prices:
+    """Return the list prices."""
+    return Prices.model_validate(read(Prices.FILE))
 
 
 @cache

@@ -3,23 +3,43 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from settings import stack_yaml
 from settings.checks import check
 from settings.draft import Draft
+from settings.estimate import budget_problem
 from settings.problems import Problem, SettingsError
 from settings.sections import TEXT_SECTIONS, read_sections
 from settings.stack import Settings
+
+if TYPE_CHECKING:
+    import pulumi
 
 PROJECT: Final = "vllm-platform"
 _PREFIX: Final = f"{PROJECT}:"
 
 
-def load_stack_file(path: Path) -> Settings:
-    """Read and check `Pulumi.STACK.yaml`, secrets left alone. Raises SettingsError with every problem."""
+def load_stack_file(path: Path, *, over_budget: bool = False) -> Settings:
+    """Read and check `Pulumi.STACK.yaml`, secrets left alone. Raises SettingsError with every problem.
+
+    over_budget: let a stack through that costs more than its budget, to be able to say what it costs.
+    """
     stack = stack_name(path)
-    return build(stack, _config_of(stack, path))
+    return build(stack, _config_of(stack, path), over_budget=over_budget)
+
+
+def load_stack_text(stack: str, text: str) -> Settings:
+    """Read and check what would stand in `Pulumi.STACK.yaml`. Raises SettingsError with every problem."""
+    return build(stack, _config_in(stack, text))
+
+
+def read_draft(path: Path) -> tuple[Draft, list[Problem]]:
+    """Read what parses of `Pulumi.STACK.yaml`, and what is wrong with the rest. What was read is not checked.
+
+    Raises SettingsError for a file that can not be read at all.
+    """
+    return read_sections(_config_of(stack_name(path), path))
 
 
 def load_program_settings() -> Settings:
@@ -40,13 +60,24 @@ def load_program_settings() -> Settings:
     return build(pulumi.get_stack(), values)
 
 
-def build(stack: str, config: Mapping[str, object]) -> Settings:
+def load_program_secrets(settings: Settings) -> "dict[str, pulumi.Output[str]]":
+    """Return the secrets that the settings refer to, by name. Their values are never text here, but Outputs of it."""
+    import pulumi  # noqa: PLC0415 - as above
+
+    config = pulumi.Config(PROJECT)
+    return {name: config.require_secret(name) for name in settings.secret_names}
+
+
+def build(stack: str, config: Mapping[str, object], *, over_budget: bool = False) -> Settings:
     """Make settings from sections by name, without the namespace. Raises SettingsError with every problem."""
     draft, problems = read_sections(config)
     problems = [*problems, *check(draft)]
     if problems:
         raise SettingsError(stack, problems)
-    return _settled(draft)
+    settings = _settled(draft)
+    if not over_budget and (problem := budget_problem(settings)):
+        raise SettingsError(stack, [problem])
+    return settings
 
 
 def stack_name(path: Path) -> str:
@@ -60,14 +91,22 @@ def _settled(draft: Draft) -> Settings:
         environment=draft.environment,
         cluster=draft.cluster,
         registry=draft.registry,
+        builds=draft.builds,
         namespace=draft.namespace,
         storage=draft.storage,
         edge=draft.edge,
+        gateway=draft.gateway,
         state=draft.state,
+        secrets=draft.kept,
+        audit=draft.audit,
         addons=draft.addons,
         charts=draft.charts,
         observability=draft.observability,
         database=draft.database,
+        content_filter=draft.content_filter,
+        security=draft.security,
+        cost=draft.cost,
+        policies=draft.policies,
         pools=draft.pools,
         models=draft.models,
     )
@@ -75,34 +114,48 @@ def _settled(draft: Draft) -> Settings:
 
 def _config_of(stack: str, path: Path) -> dict[str, object]:
     """Return the program's own keys of a stack file, without the namespace."""
-
-    def refuse(where: str, value: object, reason: str, fix: str) -> SettingsError:
-        return SettingsError(stack, [Problem(where, value, reason, fix)])
-
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         there = ", ".join(sorted(stack_name(file) for file in path.parent.glob("Pulumi.*.yaml"))) or "none"
-        raise refuse(
-            path.name, None, "there is no such stack file", f"use one of the stacks that exist: {there}"
+        raise _refused(
+            stack,
+            path.name,
+            None,
+            "there is no such stack file",
+            f"use one of the stacks that exist: {there}",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise refuse(
-            path.name, None, f"can not be read: {error}", "make it a readable text file in UTF-8"
+        raise _refused(
+            stack, path.name, None, f"can not be read: {error}", "make it a readable text file in UTF-8"
         ) from None
+    return _config_in(stack, text)
+
+
+def _refused(stack: str, where: str, value: object, reason: str, fix: str) -> SettingsError:
+    return SettingsError(stack, [Problem(where, value, reason, fix)])
+
+
+def _config_in(stack: str, text: str) -> dict[str, object]:
+    file = f"Pulumi.{stack}.yaml"
     try:
         document = stack_yaml.load(text)
     except stack_yaml.YAML_ERRORS as error:
-        raise refuse(
-            path.name, None, f"not valid YAML: {stack_yaml.explain(error)}", "correct the YAML at that place"
+        raise _refused(
+            stack,
+            file,
+            None,
+            f"not valid YAML: {stack_yaml.explain(error)}",
+            "correct the YAML at that place",
         ) from None
     if not isinstance(document, dict):
-        raise refuse(
-            path.name, document, "must be a mapping with the key `config`", "begin the file with `config:`"
+        raise _refused(
+            stack, file, document, "must be a mapping with the key `config`", "begin the file with `config:`"
         )
     config = cast("dict[Any, Any]", document).get("config")
     if not isinstance(config, dict):
-        raise refuse(
+        raise _refused(
+            stack,
             "config",
             config,
             "must be a mapping of configuration keys",

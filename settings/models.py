@@ -1,15 +1,20 @@
 """A model as a stack asks for it: which weights, on which pool, how served."""
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from settings.base import Section
+from settings.content_filter import Filter
 from settings.engine import Engine
 from settings.facts import ModelFacts, Task, model_facts
+from settings.objectives import Objectives
 from settings.pools import CapacityKind
 from settings.registry import Image
+from settings.release import Release
+from settings.rollout import CanaryRollout, RollingRollout, Rollout
 from settings.scalars import (
     CpuQuantity,
     MemoryQuantity,
@@ -21,13 +26,44 @@ from settings.scalars import (
     mebibytes,
     millicores,
 )
-from settings.scaling import Autoscaling, RollingRollout, Rollout, Spread, ZoneSpread
-from settings.weights import BakedWeights, CachedWeights, Mount, Weights
+from settings.scaling import Autoscaling, Spread, ZoneSpread
+from settings.sources import BucketSource, HuggingFaceSource, WeightSource
+from settings.speed import SCALER_MISTAKES
+from settings.weights import BakedWeights, CachedWeights, JobFill, Mount, StreamedWeights, Weights
 
 # Time between the end of the drain and the kill, for the engine to leave the GPU in good order.
 TERMINATION_MARGIN_SECONDS: Final = 15
 
 Tier = Literal["core", "best-effort"]
+
+_OF_KNATIVE: Final = "in Standard mode, which serves here, KServe ignores it without a word"
+MODEL_MISTAKES: Final[Mapping[str, tuple[str, str]]] = {
+    "canaryTrafficPercent": (
+        f"canaryTrafficPercent sends no traffic anywhere: {_OF_KNATIVE}",
+        "write `rollout: {kind: canary, steps: [5, 25, 50, 100]}`",
+    ),
+    "canary": (
+        "KServe v0.20 starts such a predictor, and no route sends traffic to it",
+        "write `rollout: {kind: canary, steps: [5, 25, 50, 100]}`",
+    ),
+    "containerConcurrency": (
+        f"containerConcurrency limits nothing: {_OF_KNATIVE}",
+        "write `engine.max_num_seqs`, requests that run at once in one replica",
+    ),
+    **{
+        key: (
+            "the number of replicas belongs to exactly one scaler",
+            f"write it in `autoscaling:`, as {inside}",
+        )
+        for key, inside in (
+            ("minReplicas", "min"),
+            ("maxReplicas", "max"),
+            ("replicas", "`{kind: fixed, replicas: ...}`"),
+        )
+    },
+    **{key: SCALER_MISTAKES[key] for key in ("scaleMetric", "scaleTarget")},
+}
+"""Keys of an InferenceService, or of other systems, that are often written in a model."""
 
 
 class Selector(Section):
@@ -83,14 +119,19 @@ class Lifecycle(Section):
 class Model(Section):
     """One InferenceService.
 
-    model: a key of data/models.yaml. revision: the pinned commit of its repository.
+    model: a key of data/models.yaml. revision: the pinned commit of its repository. source: where that lies.
     tier: core models are never on Spot. enabled: false keeps the settings checked and deploys nothing.
+    content_filter: None is the stack's own.
+    stopped: true keeps the model's objects and its place, and takes its pods: its GPUs are free.
     ready_timeout_seconds: how long `pulumi up` waits for Ready; a cold GPU node and its image count too.
     """
+
+    known_mistakes: ClassVar[Mapping[str, tuple[str, str]]] = MODEL_MISTAKES
 
     name: ModelName
     model: str
     revision: Revision
+    source: WeightSource = HuggingFaceSource(kind="huggingface")
     tier: Tier
     task: Task
     image: Image
@@ -103,8 +144,11 @@ class Model(Section):
     rollout: Rollout = RollingRollout(kind="rolling")
     spread: Spread = ZoneSpread(kind="zones")
     lifecycle: Lifecycle = Lifecycle()
+    content_filter: Filter | None = None
+    objectives: Objectives = Objectives()
     ready_timeout_seconds: Annotated[int, Field(strict=True, ge=60)] = 1800
     enabled: Switch = True
+    stopped: Switch = False
 
     @property
     def gpus(self) -> int:
@@ -122,6 +166,34 @@ class Model(Section):
         return self.autoscaling.max_replicas
 
     @property
+    def release(self) -> Release:
+        """What it runs, without where."""
+        return Release(**{name: getattr(self, name) for name in Release.model_fields})
+
+    @property
+    def served_name(self) -> str:
+        """What clients call the model."""
+        return self.name
+
+    @property
+    def track(self) -> str:
+        """Which of two versions side by side it is."""
+        return "stable"
+
+    @property
+    def held_replicas(self) -> int:
+        """Replicas that stand as long as a rollout lasts: what carries all of the traffic."""
+        candidate = self.rollout.candidate if isinstance(self.rollout, CanaryRollout) else None
+        own = None if candidate is None else candidate.replicas
+        return own or max(1, self.min_replicas)
+
+    @property
+    def extra_replicas(self) -> int:
+        """Replicas beyond the scaler's most while a new version comes in. Beside a canary stands all that the old one holds."""
+        beside = self.held_replicas if isinstance(self.rollout, CanaryRollout) else 0
+        return beside + self.rollout.max_surge
+
+    @property
     def facts(self) -> ModelFacts:
         """Facts of the weights. Raises KeyError for a model without facts, which no loaded Settings has."""
         return model_facts(self.model)
@@ -132,5 +204,29 @@ class Model(Section):
         if isinstance(self.weights, BakedWeights):
             return self.weights.path
         if isinstance(self.weights, CachedWeights):
-            return str(PurePosixPath(self.weights.mount_path) / self.weights.sub_path)
+            return str(PurePosixPath(self.weights.mount_path) / self.place_on(self.weights))
         return self.weights.uri
+
+    @property
+    def published_as(self) -> str:
+        """What the source calls the weights: the repository, or the directory of a bucket."""
+        return self.source.uri if isinstance(self.source, BucketSource) else self.model
+
+    def place_on(self, cache: CachedWeights) -> str:
+        """Return where the weights lie below a claim's root. What a Job brings never changes there: the path has the revision."""
+        if isinstance(cache.fill, JobFill):
+            return str(PurePosixPath(cache.sub_path) / self.model / self.revision)
+        return cache.sub_path
+
+    @property
+    def fill(self) -> JobFill | None:
+        """The Job that brings its weights, if one does."""
+        fill = self.weights.fill if isinstance(self.weights, CachedWeights) else None
+        return fill if isinstance(fill, JobFill) else None
+
+    @property
+    def read_from_s3(self) -> str | None:
+        """The address that its pods, or the Job that brings its weights, read on S3; None where they read none."""
+        if isinstance(self.weights, StreamedWeights):
+            return self.weights.uri
+        return self.source.uri if self.fill and isinstance(self.source, BucketSource) else None

@@ -1,12 +1,29 @@
 """How long metrics, logs and traces are kept, and where."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from settings.base import Section
-from settings.scalars import MemoryQuantity
+from settings.base import Section, refusal
+from settings.scalars import MemoryQuantity, ServiceUrl
 from settings.storage import CompatibleBucket, CreatedBucket, ExistingBucket
+
+
+def _published(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.username or parts.password:
+        raise refusal(
+            "an address with credentials in it, and everybody who gets an alert would read them",
+            "write the address alone",
+        )
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise refusal(
+            "not the address of a folder: the name of an alert and `.md` are written behind it",
+            "write e.g. 'https://git.example.com/llm/vllm-platform/blob/main/docs/runbooks'",
+        )
+    return value.rstrip("/")
+
 
 Days = Annotated[int, Field(strict=True, ge=1, le=3650)]
 
@@ -30,8 +47,14 @@ class Kept(Section):
 
 
 class Observability(Section):
-    """`store`: of logs and traces; metrics always lie on volumes."""
+    """`store`: of logs and traces; metrics always lie on volumes.
 
+    prometheus_url: where a Prometheus that exists answers inside the cluster; None for the program's own.
+    runbooks: where docs/runbooks is published, for links in alerts and dashboards; None writes the path alone.
+    """
+
+    prometheus_url: ServiceUrl | None = None
+    runbooks: Annotated[str, AfterValidator(_published)] | None = None
     store: TelemetryStore = VolumeStore(kind="volumes")
     metrics: Kept = Kept(days=15, volume="100Gi")
     logs: Kept = Kept(days=30, volume="50Gi")

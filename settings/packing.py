@@ -56,10 +56,10 @@ def nodes_needed(demands: Iterable[tuple[Demand, int]], room: Demand) -> int:
             raise ValueError(message)
         left = count
         for index, node in enumerate(free):
-            taken = min(left, _copies(demand, node))
+            taken = min(left, copies(demand, node))
             free[index] = _minus(node, demand, taken)
             left -= taken
-        per_node = _copies(demand, room)
+        per_node = copies(demand, room)
         while left > 0:
             taken = min(left, per_node)
             free.append(_minus(room, demand, taken))
@@ -67,9 +67,19 @@ def nodes_needed(demands: Iterable[tuple[Demand, int]], room: Demand) -> int:
     return len(free)
 
 
-def _copies(demand: Demand, room: Demand) -> int:
-    limits = [(demand.gpus, room.gpus), (demand.memory_mib, room.memory_mib), (demand.cpu_m, room.cpu_m)]
-    return min(have // want for want, have in limits if want > 0)
+def copies_by_amount(demand: Demand, room: Demand) -> dict[str, int]:
+    """Return how many replicas each amount of a node would allow; what a replica does not ask for allows any number."""
+    amounts = {
+        "GPUs": (demand.gpus, room.gpus),
+        "memory": (demand.memory_mib, room.memory_mib),
+        "CPU": (demand.cpu_m, room.cpu_m),
+    }
+    return {name: have // want for name, (want, have) in amounts.items() if want > 0}
+
+
+def copies(demand: Demand, room: Demand) -> int:
+    """Count the replicas that one node holds."""
+    return min(copies_by_amount(demand, room).values())
 
 
 def _minus(room: Demand, demand: Demand, count: int) -> Demand:
@@ -78,11 +88,6 @@ def _minus(room: Demand, demand: Demand, count: int) -> Demand:
         memory_mib=room.memory_mib - demand.memory_mib * count,
         cpu_m=room.cpu_m - demand.cpu_m * count,
     )
-
-
-def replicas_at_most(model: Model) -> int:
-    """Return the most replicas that exist at once: the scaler's maximum and a rollout's extra ones."""
-    return model.max_replicas + model.rollout.extra_replicas
 
 
 def gpus_of(pool: Pool) -> int:

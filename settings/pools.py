@@ -98,6 +98,21 @@ Placement = Annotated[
 ]
 
 
+class NoPrepull(Section):
+    """Nodes pull an image when a replica comes that needs it."""
+
+    kind: Literal["off"]
+
+
+class NodePrepull(Section):
+    """Nodes that run pull the images of the pool's models before these are updated."""
+
+    kind: Literal["on"]
+
+
+Prepull = Annotated[NoPrepull | NodePrepull, Field(discriminator="kind")]
+
+
 class _Pool(Section):
     """What CPU and GPU pools share. `min` and `max` count nodes; `zones` defaults to the cluster's."""
 
@@ -142,6 +157,7 @@ class GpuPool(_Pool):
 
     kind: Literal["gpu"]
     placement: Placement | None = None
+    prepull: Prepull = NoPrepull(kind="off")
     gpu_type_label: Annotated[str, AfterValidator(_label_key)] = "node.kubernetes.io/gpu-type"
 
     @property

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 
 from settings.base import Section, refusal
-from settings.scalars import EXAMPLE_DIGEST, AccountId, Digest
+from settings.scalars import EXAMPLE_DIGEST, AccountId, Digest, Switch
 
 _HOST: Final = re.compile(
     r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:\d{1,5})?(/[a-z0-9][-a-z0-9_./]*[a-z0-9])?"
@@ -80,11 +80,20 @@ Registry = Annotated[EcrRegistry | ExternalRegistry, Field(discriminator="kind")
 
 
 class Image(Section):
-    """An image by its release tag and, always in prod, by its digest."""
+    """An image by its release tag and, always in prod, by its digest.
+
+    build: the program builds and pushes it where no digest is written; a digest names what is there already.
+    """
 
     repository: Annotated[str, AfterValidator(_repository)]
     tag: Annotated[str, AfterValidator(_tag)]
     digest: Digest | None = None
+    build: Switch = False
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the program builds it."""
+        return self.build and self.digest is None
 
     @property
     def is_example(self) -> bool:

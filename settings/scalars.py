@@ -15,6 +15,13 @@ from settings.base import refusal
 # Kubernetes: a label value, a DNS label and so a Service name have at most 63 characters.
 DNS_LABEL_MAX: Final = 63
 PREDICTOR_SUFFIX: Final = "-predictor"
+CANARY_SUFFIX: Final = "-canary"
+TEMPLATE_ANNOTATION: Final = "vllm-platform.io/template"
+"""Digest of all that makes the pods of a model what they are: on its InferenceService, and from there on its pods."""
+FILL_SUFFIX: Final = "-fill"
+"""Behind a model's name: the Job that brings its weights, and its service account."""
+GATEWAY_ACCOUNT: Final = "api-gateway"
+"""Service account of the gateway's proxies."""
 # KServe labels every pod `app: isvc.<name>-predictor`, a label value: 63 - len("isvc.") - len("-predictor").
 MODEL_NAME_MAX: Final = DNS_LABEL_MAX - len("isvc.") - len(PREDICTOR_SUFFIX)
 # A pool's name goes into IAM role and node group names (at most 64) behind the cluster's name.
@@ -78,6 +85,8 @@ DatabaseName = Annotated[
     str, AfterValidator(_named("the database's name", DATABASE_NAME_MAX, letter_first=True))
 ]
 
+TriggerName = Annotated[str, AfterValidator(_named("the window's name", DNS_LABEL_MAX, letter_first=False))]
+
 Count = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[int, Field(strict=True, ge=1)]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
@@ -118,6 +127,16 @@ Revision = Annotated[
             r"[0-9a-f]{40}",
             "not a pinned revision: a branch or a short hash can change under the same name",
             "write the full commit hash of the model's repository, 40 lower-case hex digits",
+        )
+    ),
+]
+ServiceUrl = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"https?://[a-z0-9]([-.a-z0-9]*[a-z0-9])?(:\d{1,5})?(/[-._~/A-Za-z0-9]*[-._~A-Za-z0-9])?",
+            "not the address of a service: a scheme, a host, and a port and a path if it has them",
+            "write it as http://prometheus.monitoring.svc.cluster.local:9090, without a slash behind it",
         )
     ),
 ]

@@ -1,17 +1,20 @@
-"""How many replicas a model has, how a new version replaces the old one, and where replicas go."""
+"""How many replicas a model has, and where they go."""
 
-from typing import Annotated, Any, Final, Literal, cast, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal, cast, get_args
 
 from pydantic import BeforeValidator, Field
 
 from settings.base import Section, refusal
+from settings.keda import KedaScaling
 from settings.scalars import Count, Percent, Positive
-
-Signal = Literal["running", "waiting", "kv-cache", "gateway-demand"]
+from settings.speed import SCALER_MISTAKES, Speed
 
 
 class FixedScaling(Section):
     """A number of replicas that nobody changes."""
+
+    known_mistakes: ClassVar[Mapping[str, tuple[str, str]]] = SCALER_MISTAKES
 
     kind: Literal["fixed"]
     replicas: Positive
@@ -30,29 +33,13 @@ class FixedScaling(Section):
 class HpaScaling(Section):
     """HorizontalPodAutoscaler on GPU utilisation, percent on average over the replicas."""
 
+    known_mistakes: ClassVar[Mapping[str, tuple[str, str]]] = SCALER_MISTAKES
+
     kind: Literal["hpa"]
     min: Count
     max: Positive
     gpu_utilization: Percent = 70
-
-    @property
-    def min_replicas(self) -> int:
-        """Lowest number of replicas."""
-        return self.min
-
-    @property
-    def max_replicas(self) -> int:
-        """Highest number of replicas."""
-        return self.max
-
-
-class KedaScaling(Section):
-    """KEDA on what the engine says of itself, or on the gateway's demand, the one signal at zero replicas."""
-
-    kind: Literal["keda"]
-    min: Count
-    max: Positive
-    signals: Annotated[tuple[Signal, ...], Field(min_length=1)]
+    speed: Speed = Speed()
 
     @property
     def min_replicas(self) -> int:
@@ -99,36 +86,8 @@ Autoscaling = Annotated[
 ]
 
 
-class RollingRollout(Section):
-    """Replace replicas a few at a time. `max_surge` extra replicas need GPUs of their own while it lasts."""
-
-    kind: Literal["rolling"]
-    max_surge: Count = 1
-    max_unavailable: Count = 0
-
-    @property
-    def extra_replicas(self) -> int:
-        """Replicas beyond the asked number while a new version comes in."""
-        return self.max_surge
-
-
-class CanaryRollout(Section):
-    """Send a rising share of the traffic, in percent, to the new version beside the old one."""
-
-    kind: Literal["canary"]
-    steps: Annotated[tuple[Annotated[int, Field(strict=True)], ...], Field(min_length=1)]
-
-    @property
-    def extra_replicas(self) -> int:
-        """Replicas beyond the asked number while a new version comes in: at least one of the new version."""
-        return 1
-
-
-Rollout = Annotated[RollingRollout | CanaryRollout, Field(discriminator="kind")]
-
-
 class ZoneSpread(Section):
-    """Spread replicas over the pool's zones: the loss of one zone leaves the model up."""
+    """Spread replicas over the pool's zones wherever there is room: the loss of one zone leaves the model up."""
 
     kind: Literal["zones"]
 

@@ -6,17 +6,26 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import TypeAdapter
 
 from settings.addons import Addons
+from settings.audit import Audit, NoAudit
+from settings.builds import Builds
 from settings.charts import ChartSource, PublishedCharts
 from settings.cluster import Cluster
+from settings.content_filter import Filter, NoFilter
+from settings.costs import Costs
 from settings.database import Database, NoDatabase
 from settings.draft import Draft
 from settings.edge import Edge, NoEdge
+from settings.gateway import Gateway
+from settings.gateways import AnyGateway, with_kind
 from settings.models import Model
 from settings.observability import Observability
+from settings.policies import Policies
 from settings.pools import Pool
 from settings.problems import Problem, is_secret
 from settings.registry import Registry
 from settings.scalars import Namespace
+from settings.secrets import ManualSecrets, Secrets
+from settings.security import Security
 from settings.stack import Environment
 from settings.state import State
 from settings.storage import Storage
@@ -29,14 +38,22 @@ SECTIONS: Final = (
     "environment",
     "cluster",
     "registry",
+    "builds",
     "namespace",
     "storage",
     "edge",
+    "gateway",
     "state",
+    "secrets",
+    "audit",
     "addons",
     "charts",
     "observability",
     "database",
+    "content_filter",
+    "security",
+    "cost",
+    "policies",
     "pools",
     "models",
 )
@@ -46,14 +63,22 @@ TEXT_SECTIONS: Final = frozenset({"environment", "namespace"})
 _ENVIRONMENT: Final = TypeAdapter[Environment](Environment)
 _CLUSTER: Final = TypeAdapter[Cluster](Cluster)
 _REGISTRY: Final = TypeAdapter[Registry](Registry)
+_BUILDS: Final = TypeAdapter[Builds](Builds)
 _NAMESPACE: Final = TypeAdapter[str](Namespace)
 _STORAGE: Final = TypeAdapter[Storage](Storage)
 _EDGE: Final = TypeAdapter[Edge](Edge)
+_GATEWAY: Final = TypeAdapter[AnyGateway](AnyGateway)
 _STATE: Final = TypeAdapter[State](State)
+_SECRETS: Final = TypeAdapter[Secrets](Secrets)
+_AUDIT: Final = TypeAdapter[Audit](Audit)
 _ADDONS: Final = TypeAdapter[Addons](Addons)
 _CHARTS: Final = TypeAdapter[ChartSource](ChartSource)
 _OBSERVABILITY: Final = TypeAdapter[Observability](Observability)
 _DATABASE: Final = TypeAdapter[Database](Database)
+_FILTER: Final = TypeAdapter[Filter](Filter)
+_SECURITY: Final = TypeAdapter[Security](Security)
+_COST: Final = TypeAdapter[Costs](Costs)
+_POLICIES: Final = TypeAdapter[Policies](Policies)
 _POOL: Final = TypeAdapter[Pool](Pool)
 _MODEL: Final = TypeAdapter[Model](Model)
 _EXAMPLES: Final = {
@@ -75,6 +100,8 @@ def read_sections(config: Mapping[str, object]) -> tuple[Draft, list[Problem]]:
         for name in SECTIONS
         if config.get(name) is not None and not is_secret(config[name])
     }
+    if "gateway" in clean:
+        clean["gateway"] = with_kind(clean["gateway"])
     missing = [name for name in _EXAMPLES if name not in clean and not is_secret(config.get(name))]
     problems += [
         Problem(name, None, "the section is missing", f"add `vllm-platform:{name}:` with {_EXAMPLES[name]}")
@@ -89,14 +116,16 @@ def read_sections(config: Mapping[str, object]) -> tuple[Draft, list[Problem]]:
         return value
 
     pools, broken_pools, found = _read_list("pools", clean, _POOL, Pool)
-    models, _, more = _read_list("models", clean, _MODEL, Model)
+    models, broken_models, more = _read_list("models", clean, _MODEL, Model)
     draft = Draft(
         environment=read("environment", _ENVIRONMENT, Environment),
         cluster=read("cluster", _CLUSTER, Cluster),
         registry=read("registry", _REGISTRY, Registry),
+        builds=read("builds", _BUILDS, Builds) if "builds" in clean else Builds(),
         namespace=read("namespace", _NAMESPACE, Namespace) if "namespace" in clean else DEFAULT_NAMESPACE,
         storage=read("storage", _STORAGE, Storage) if "storage" in clean else Storage(),
         edge=read("edge", _EDGE, Edge) if "edge" in clean else NoEdge(kind="off"),
+        gateway=read("gateway", _GATEWAY, AnyGateway) if "gateway" in clean else Gateway(),
         state=(state := read("state", _STATE, State)),
         broken_state=state is None and config.get("state") is not None,
         addons=read("addons", _ADDONS, Addons) if "addons" in clean else Addons(),
@@ -107,9 +136,19 @@ def read_sections(config: Mapping[str, object]) -> tuple[Draft, list[Problem]]:
         if "observability" in clean
         else Observability(),
         database=read("database", _DATABASE, Database) if "database" in clean else NoDatabase(kind="off"),
+        content_filter=read("content_filter", _FILTER, Filter)
+        if "content_filter" in clean
+        else NoFilter(kind="off"),
+        kept=read("secrets", _SECRETS, Secrets) if "secrets" in clean else ManualSecrets(kind="manual"),
+        audit=read("audit", _AUDIT, Audit) if "audit" in clean else NoAudit(kind="off"),
+        security=read("security", _SECURITY, Security) if "security" in clean else Security(),
+        cost=read("cost", _COST, Costs) if "cost" in clean else Costs(),
+        policies=read("policies", _POLICIES, Policies) if "policies" in clean else Policies(),
         pools=pools,
         models=models,
+        secrets=frozenset(name for name, value in config.items() if is_secret(value)),
         broken_pools=broken_pools,
+        broken_models=broken_models,
     )
     return draft, [*problems, *found, *more]
 

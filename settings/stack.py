@@ -5,21 +5,45 @@ from typing import Any, Literal
 
 from settings.addon_choices import Asked
 from settings.addons import Addons
+from settings.audit import Audit, NoAudit
 from settings.base import Section
+from settings.builds import REGISTRY_PASSWORD, Builds, DockerLogin, EcrLogin, Login, PasswordLogin
 from settings.charts import ChartSource, PublishedCharts
-from settings.cluster import Cluster, EksCluster
+from settings.cluster import Cluster, EksCluster, RehearsalCluster
+from settings.content_filter import Filter, NoFilter, RuleFilter, is_guard
+from settings.costs import Costs
 from settings.database import Database, NoDatabase
 from settings.edge import CloudFrontEdge, Edge, NoEdge
 from settings.facts import instances
+from settings.fetch import FETCH_IMAGE, Fetch
+from settings.gateway import Gateway
+from settings.gateways import AnyGateway
+from settings.kong import KongGateway
+from settings.limits import RequestLimits
 from settings.models import Model
+from settings.needed_secrets import NeededSecret, needed_secrets
 from settings.observability import Observability
+from settings.policies import Policies
 from settings.pools import GpuPool, Pool
-from settings.registry import Registry
+from settings.quotas import request_limits
+from settings.registry import EcrRegistry, Image, Registry
 from settings.scalars import Namespace
+from settings.secrets import AwsSecrets, ManualSecrets, PulumiSecrets, Secrets, VaultSecrets
+from settings.security import Security
 from settings.state import State
 from settings.storage import Storage
+from settings.versions import versions_of
 
 Environment = Literal["dev", "staging", "prod"]
+
+
+def is_own_registry(registry: Registry, cluster: Cluster) -> bool:
+    """Tell whether a registry is Amazon ECR in the account and region of a cluster that the program creates."""
+    return (
+        isinstance(registry, EcrRegistry)
+        and isinstance(cluster, EksCluster)
+        and (registry.account, registry.region) == (cluster.account, cluster.region)
+    )
 
 
 def matching_pools(model: Model, pools: tuple[Pool, ...]) -> tuple[GpuPool, ...]:
@@ -47,14 +71,22 @@ class Settings(Section):
     environment: Environment
     cluster: Cluster
     registry: Registry
+    builds: Builds = Builds()
     namespace: Namespace = "llm-prod"
     storage: Storage = Storage()
     edge: Edge = NoEdge(kind="off")
+    gateway: AnyGateway = Gateway()
     state: State | None = None
+    secrets: Secrets = ManualSecrets(kind="manual")
+    audit: Audit = NoAudit(kind="off")
     addons: Addons = Addons()
     charts: ChartSource = PublishedCharts(kind="published")
     observability: Observability = Observability()
     database: Database = NoDatabase(kind="off")
+    content_filter: Filter = NoFilter(kind="off")
+    security: Security = Security()
+    cost: Costs = Costs()
+    policies: Policies = Policies()
     pools: tuple[Pool, ...]
     models: tuple[Model, ...]
 
@@ -62,6 +94,33 @@ class Settings(Section):
     def enabled_models(self) -> tuple[Model, ...]:
         """Models that are deployed."""
         return tuple(model for model in self.models if model.enabled)
+
+    @property
+    def deployed_models(self) -> tuple[Model, ...]:
+        """What is deployed of them: the candidate of a rollout is a model of its own beside the stable version."""
+        return tuple(version for model in self.enabled_models for version in versions_of(model))
+
+    @property
+    def routes(self) -> bool:
+        """Whether the platform has a gateway whose routes to the models the program makes."""
+        return (
+            self.asked.choice("kong" if isinstance(self.gateway, KongGateway) else "envoy_gateway") != "off"
+        )
+
+    @property
+    def envoy(self) -> Gateway:
+        """The settings of Envoy Gateway; where the gateway is another one, nothing reads them."""
+        return self.gateway if isinstance(self.gateway, Gateway) else Gateway()
+
+    @property
+    def request_limits(self) -> RequestLimits | None:
+        """How many requests the gateway lets through; None is as many as come."""
+        return request_limits(self.envoy, self.asked.choice("envoy_gateway"))
+
+    @property
+    def meshed(self) -> bool:
+        """Whether the models are in the mesh, whoever installed it."""
+        return self.security.meshed(istio=self.asked.choice("istio") != "off")
 
     @property
     def asked(self) -> Asked:
@@ -73,6 +132,7 @@ class Settings(Section):
             models=self.enabled_models,
             edge=self.edge,
             database=self.database,
+            kong=isinstance(self.gateway, KongGateway),
         )
 
     @property
@@ -107,10 +167,68 @@ class Settings(Section):
         """Name the model's image in this stack's registry."""
         return model.image.reference(self.registry.host)
 
+    @property
+    def owns_registry(self) -> bool:
+        """Whether the registry is Amazon ECR in the account and region of a cluster that the program creates."""
+        return is_own_registry(self.registry, self.cluster)
+
+    @property
+    def login(self) -> Login:
+        """How the program gets at the registry: a setting, else what fits the registry."""
+        fitting = EcrLogin(kind="ecr") if self.owns_registry else DockerLogin(kind="docker")
+        return self.builds.login or fitting
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """Names of the stack's secrets that the program reads. A rehearsal builds nothing, so it needs none."""
+        if isinstance(self.cluster, RehearsalCluster):
+            return ()
+        password = (REGISTRY_PASSWORD,) if isinstance(self.login, PasswordLogin) else ()
+        needed = self.needed_secrets if isinstance(self.secrets, PulumiSecrets) else ()
+        names = dict.fromkeys(name for one in needed for name in one.config_names().values())
+        return (*self.builds.secrets, *password, *names)
+
+    @property
+    def needed_secrets(self) -> tuple[NeededSecret, ...]:
+        """Secrets of the cluster that what runs reads, but for those that a chart makes where there is no store."""
+        found = needed_secrets(
+            namespace=self.namespace,
+            storage=self.storage,
+            observability=self.observability,
+            database=self.database,
+            gateway=self.gateway,
+            asked=self.asked,
+        )
+        from_store = isinstance(self.secrets, VaultSecrets | AwsSecrets)
+        return tuple(one for one in found if from_store or not one.from_store)
+
+    def filter_of(self, model: Model) -> Filter:
+        """Return what is refused of a model's requests: its own, else the stack's. A guard is asked about everything."""
+        if model.content_filter is not None:
+            return model.content_filter
+        guards = isinstance(self.content_filter, RuleFilter) and is_guard(
+            self.content_filter.guard, model.served_name
+        )
+        return NoFilter(kind="off") if guards else self.content_filter
+
     def example_digests(self) -> list[str]:
-        """Return the enabled models whose digest is the committed placeholder: not deployable as they are."""
-        return [model.name for model in self.enabled_models if model.image.is_example]
+        """Return what has the committed placeholder as its digest, and so is not deployable: deployed models, what fills claims."""
+        return [name for name, image in self.images.items() if image.is_example]
+
+    @property
+    def images(self) -> dict[str, Image]:
+        """Every image that is deployed, by the name of its model, a candidate's too; by FETCH_IMAGE what fills claims."""
+        images = {model.name: model.image for model in self.deployed_models}
+        return {**images, FETCH_IMAGE: self.fetch.image} if self.fetch else images
+
+    @property
+    def fetch(self) -> Fetch | None:
+        """How Jobs bring weights, where a model that is deployed waits for one."""
+        return self.storage.fetch if any(model.fill for model in self.deployed_models) else None
 
     def to_config(self) -> Mapping[str, Any]:
-        """Return the sections as a stack file holds them; `build` makes equal settings of them."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """Return the sections as a stack file holds them; `build` makes equal settings of them.
+
+        Without what was left out: a default that is written down can be refused, as a target of no signal is.
+        """
+        return self.model_dump(mode="json", exclude_none=True, exclude_unset=True)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from settings.base import Section, refusal
+from settings.fetch import Fetch
 from settings.scalars import ClaimName, MemoryQuantity
 
 _BUCKET: Final = re.compile(r"[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]")
@@ -119,11 +120,13 @@ class Storage(Section):
     """Both places, and the class of the volumes that add-ons keep their own data on.
 
     volume_class: None is `gp3`, which the program makes on EKS, and the cluster's default class elsewhere.
+    fetch: how Jobs bring weights to shared claims; None where none does.
     """
 
     bucket: Bucket = NoBucket(kind="off")
     shared: Share = NoShare(kind="off")
     volume_class: ClaimName | None = None
+    fetch: Fetch | None = None
 
     @property
     def store(self) -> CompatibleBucket | None:

@@ -149,7 +149,7 @@ def _words(details: ErrorDetails, place: _Place) -> tuple[str, str]:
         case "missing":
             words = "is missing", f"add the key `{place.key}`{_expected(place.here)}"
         case "extra_forbidden":
-            words = "unknown key", _known_keys(place)
+            words = _known_mistake(place) or ("unknown key", _known_keys(place))
         case kind if kind in _WRONG_TYPE:
             words = _WRONG_TYPE[kind]
         case kind if kind in _BOUNDS:
@@ -163,6 +163,12 @@ def _words(details: ErrorDetails, place: _Place) -> tuple[str, str]:
         case kind:
             words = _shape_words(kind, context, place) or (details["msg"], "correct the value")
     return words
+
+
+def _known_mistake(place: _Place) -> tuple[str, str] | None:
+    """Say why a key that is often written here can not work. Types without such keys are any pydantic model."""
+    mistakes: Mapping[str, tuple[str, str]] = getattr(place.owner, "known_mistakes", {})
+    return mistakes.get(place.key)
 
 
 def _known_keys(place: _Place) -> str:

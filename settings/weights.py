@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from settings.base import Section, refusal
 from settings.scalars import ClaimName, Switch
@@ -47,6 +47,12 @@ def _sub_path(value: str) -> str:
     return "" if str(path) == "." else str(path)
 
 
+def bucket_and_prefix(uri: str) -> tuple[str, str]:
+    """Split the address of a directory on S3. The prefix has no slash at its end."""
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    return bucket, prefix
+
+
 def _s3_uri(value: str) -> str:
     if not _S3_URI.fullmatch(value):
         raise refusal(
@@ -57,6 +63,7 @@ def _s3_uri(value: str) -> str:
 
 
 ContainerPath = Annotated[str, AfterValidator(_container_path)]
+S3Uri = Annotated[str, AfterValidator(_s3_uri)]
 
 
 class BakedWeights(Section):
@@ -66,6 +73,22 @@ class BakedWeights(Section):
     path: ContainerPath
 
 
+class NoFill(Section):
+    """Somebody else lays the weights down, at `sub_path`."""
+
+    kind: Literal["off"]
+
+
+class JobFill(Section):
+    """A Job brings the pinned revision before the model starts, to a folder of its own below `sub_path`."""
+
+    kind: Literal["job"]
+    timeout_seconds: Annotated[int, Field(strict=True, ge=60)] = 7200
+
+
+Fill = Annotated[NoFill | JobFill, Field(discriminator="kind")]
+
+
 class CachedWeights(Section):
     """Weights on a claim that all replicas share (ReadWriteMany)."""
 
@@ -73,23 +96,28 @@ class CachedWeights(Section):
     claim: ClaimName
     mount_path: ContainerPath
     sub_path: Annotated[str, AfterValidator(_sub_path)] = ""
+    fill: Fill = NoFill(kind="off")
+
+
+class Unpinned(Section):
+    """Leave to stream from a directory that does not bear the revision. The reason is what a reviewer reads."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10)]
 
 
 class StreamedWeights(Section):
-    """Weights streamed from S3 into GPU memory at start; nothing is kept on the node."""
+    """Weights streamed from S3 into GPU memory at start; nothing is kept on the node.
+
+    uri: the directory; a part of its path is the model's revision, unless `unpinned` says why not.
+    concurrency: requests that each GPU's process has under way; None is the streamer's own number.
+    distributed: each of a replica's processes reads a part of the files and hands it to the others.
+    """
 
     kind: Literal["s3"]
-    uri: Annotated[str, AfterValidator(_s3_uri)]
-
-    @property
-    def bucket(self) -> str:
-        """The bucket's name, for the role that may read it."""
-        return self.uri.removeprefix("s3://").partition("/")[0]
-
-    @property
-    def prefix(self) -> str:
-        """The prefix inside the bucket, without a slash at its end."""
-        return self.uri.removeprefix("s3://").partition("/")[2]
+    uri: S3Uri
+    unpinned: Unpinned | None = None
+    concurrency: Annotated[int, Field(strict=True, ge=1, le=256)] | None = None
+    distributed: Switch = False
 
 
 Weights = Annotated[BakedWeights | CachedWeights | StreamedWeights, Field(discriminator="kind")]

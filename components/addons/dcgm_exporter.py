@@ -17,7 +17,7 @@ import pulumi
 from components.addons.nvidia_device_plugin import tolerations_of
 from components.addons.pattern import Addon, AddonArgs
 from components.charts import DCGM_EXPORTER as CHART
-from components.model_names import MODEL_LABEL, REVISION_LABEL
+from components.model_names import MODEL_LABEL, REVISION_LABEL, TRACK_LABEL
 from components.node_agents import DCGM_EXPORTER
 from settings.pools import GPU_PRESENT_LABEL, GpuPool
 
@@ -26,6 +26,7 @@ INTERVAL_SECONDS: Final = 15
 POD_LABELS: Final = (
     MODEL_LABEL,
     REVISION_LABEL,
+    TRACK_LABEL,
     "app.kubernetes.io/version",
     "serving.kserve.io/inferenceservice",
 )

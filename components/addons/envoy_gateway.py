@@ -12,7 +12,7 @@ knows it by, and that models admit. There, no inbound traffic is the mesh's: the
 The chart has neither ServiceMonitor nor PodMonitor: who watches the controller and the proxies makes them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pulumi
@@ -20,7 +20,18 @@ from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.addons.pattern import Addon, AddonArgs
+from components.addons.rate_limiter import (
+    LIMITER_LABELS,
+    RateLimitStore,
+    RateLimitStoreArgs,
+    limiter_deployment,
+    limiter_values,
+    managed_image,
+)
 from components.charts import ENVOY_GATEWAY, GATEWAY_CRDS
+from components.gateway_log import access_log
+from components.mesh import PLAIN_INBOUND
+from settings.limits import RequestLimits
 
 GATEWAY_CLASS: Final = "envoy"
 PROXY: Final = "api-gateway"
@@ -50,7 +61,9 @@ class EnvoyGatewayDefinitions(Addon):
 
 @dataclass(frozen=True, kw_only=True)
 class EnvoyGatewayArgs(AddonArgs):
-    """Nothing beyond what every add-on is told. `replicas`: of the controller, and of each Gateway's proxy."""
+    """`replicas`: of the controller, of each Gateway's proxy, and of what counts requests. limits: None is none."""
+
+    limits: RequestLimits | None = None
 
 
 class EnvoyGateway(Addon):
@@ -58,10 +71,14 @@ class EnvoyGateway(Addon):
 
     def __init__(self, name: str, args: EnvoyGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vllm-platform:addons:EnvoyGateway", name, {}, opts)
+        if image := managed_image(args.limits):
+            store = RateLimitStoreArgs(namespace=args.namespace, image=image)
+            made = RateLimitStore(f"{name}-limits", store, pulumi.ResourceOptions(parent=self))
+            # The rate limiter ends where it finds no Redis at its start, and is started again ever more slowly.
+            args = replace(args, after=[*args.after, made.deployment])
+        values = controller_values(name=name, replicas=args.replicas, limits=args.limits)
         # Both units of definitions come before this one.
-        release = self._install(
-            name, args, ENVOY_GATEWAY, controller_values(name=name, replicas=args.replicas), skip_crds=True
-        )
+        release = self._install(name, args, ENVOY_GATEWAY, values, skip_crds=True)
         # The controller: it owns what these two say, and refuses what it does not understand.
         child = pulumi.ResourceOptions(parent=self, depends_on=[release])
         proxy = CustomResource(
@@ -90,9 +107,13 @@ def definition_values() -> dict[str, Any]:
     return {"crds": {"gatewayAPI": {"enabled": False}, "envoyGateway": {"enabled": True}}}
 
 
-def controller_values(*, name: str, replicas: int) -> dict[str, Any]:
+def controller_values(*, name: str, replicas: int, limits: RequestLimits | None = None) -> dict[str, Any]:
     """Return the controller's values. Pod security is the chart's own, already as strict as it can be."""
     labels = {"control-plane": "envoy-gateway", "app.kubernetes.io/instance": name}
+    kubernetes: dict[str, Any] = {"deploy": {"type": "GatewayNamespace"}}
+    if limits is not None:
+        spread = _over_zones(LIMITER_LABELS) if replicas > 1 else []
+        kubernetes |= limiter_deployment(limits, replicas=replicas, spread=spread)
     return {
         # A sub-chart, with the experimental channel of the Gateway API in it.
         "crds": {"enabled": False},
@@ -106,9 +127,11 @@ def controller_values(*, name: str, replicas: int) -> dict[str, Any]:
         "podDisruptionBudget": {"maxUnavailable": 1} if replicas > 1 else {},
         "config": {
             "envoyGateway": {
-                "provider": {"type": "Kubernetes", "kubernetes": {"deploy": {"type": "GatewayNamespace"}}},
-                # No policy of Envoy Gateway's own can demand that a token expires: a patch of Envoy's does.
-                "extensionApis": {"enableEnvoyPatchPolicy": True},
+                "provider": {"type": "Kubernetes", "kubernetes": kubernetes},
+                **({"rateLimit": limiter_values(limits)} if limits else {}),
+                # No policy of Envoy Gateway's own can demand that a token expires, or form an error: patches of Envoy do. And none reads
+                # a model's name out of a body: a script does.
+                "extensionApis": {"enableEnvoyPatchPolicy": True, "enableLua": True},
                 "logging": {"level": {"default": "info"}, "encoder": "JSON"},
             }
         },
@@ -132,7 +155,7 @@ def proxy_spec(*, replicas: int) -> dict[str, Any]:
         "envoyDeployment": {
             "replicas": replicas,
             "pod": {
-                "annotations": {"ambient.istio.io/bypass-inbound-capture": "true"},
+                "annotations": dict(PLAIN_INBOUND),
                 "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
                 "topologySpreadConstraints": _over_zones(labels) if several else [],
             },
@@ -147,6 +170,11 @@ def proxy_spec(*, replicas: int) -> dict[str, Any]:
     return {
         "provider": {"type": "Kubernetes", "kubernetes": kubernetes},
         "shutdown": {"drainTimeout": f"{DRAIN_SECONDS}s"},
+        "telemetry": {
+            "accessLog": access_log(),
+            # By pod: both versions of a model are one cluster of Envoy's, and a canary that nothing reaches counts nothing itself.
+            "metrics": {"enablePerEndpointStats": True},
+        },
     }
 
 

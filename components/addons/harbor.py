@@ -5,7 +5,7 @@ name in DNS, and what exposes it: it listens on the Service `harbor`, port 80, a
 
 What the chart is not told it draws anew with each new version (keys of tokens, of sessions, between its parts), or
 takes from its published defaults (the database's password is `changeit`). So one Secret, made before, holds it all:
-`SECRET_KEYS` says under which keys. None of it stands in the values.
+`HARBOR_KEYS` says under which keys. None of it stands in the values.
 
 The images lie on one volume of one node, so the registry runs once, and a new version first stops the old one.
 The volumes stay when the add-on goes. Upstream has no definitions of kinds.
@@ -18,22 +18,10 @@ import pulumi
 
 from components.addons.pattern import Addon, AddonArgs
 from components.charts import HARBOR as CHART
+from settings.needed_secrets import HARBOR_SECRET
+from settings.volumes import HARBOR_VOLUMES
 
 NAME: Final = "harbor"
-SECRET_KEYS: Final = {
-    "HARBOR_ADMIN_PASSWORD": "password of the user `admin`",
-    "secretKey": "16 characters, encrypts what Harbor stores",
-    "secret": "16 characters, between its parts",
-    "CSRF_KEY": "32 characters, of the console's forms",
-    "JOBSERVICE_SECRET": "16 characters, between its parts",
-    "REGISTRY_HTTP_SECRET": "16 characters, of uploads",
-    "REGISTRY_PASSWD": "password of `harbor_registry_user`, by which the core asks the registry",
-    "REGISTRY_HTPASSWD": "the same as a line of `htpasswd -nbB`",
-    "password": "of the database",
-    "tls.key": "RSA key that signs tokens",
-    "tls.crt": "its certificate, by which the registry checks them",
-}
-IMAGES_SIZE: Final = "200Gi"
 """A vLLM image with a model of 7 billion parameters in it has 15 to 20 GB."""
 
 
@@ -41,12 +29,12 @@ IMAGES_SIZE: Final = "200Gi"
 class HarborArgs(AddonArgs):
     """`host`: its name outside, which tokens and image names contain. `storage_class`: None is the cluster's default.
 
-    admin_secret: the Secret in its namespace that holds `SECRET_KEYS`.
+    admin_secret: the Secret in its namespace that holds `HARBOR_KEYS`.
     """
 
     host: str
     storage_class: str | None = None
-    admin_secret: str = "harbor-admin"  # noqa: S105 - the name of a Secret
+    admin_secret: str = HARBOR_SECRET
 
 
 class Harbor(Addon):
@@ -123,12 +111,7 @@ def harbor_values(
 
 def _volumes(storage_class: str | None) -> dict[str, Any]:
     common = {"storageClass": storage_class} if storage_class is not None else {}
-    return {
-        "registry": {"size": IMAGES_SIZE, **common},
-        "database": {"size": "10Gi", **common},
-        "redis": {"size": "1Gi", **common},
-        "trivy": {"size": "10Gi", **common},
-    }
+    return {part: {"size": size, **common} for part, size in HARBOR_VOLUMES.items()}
 
 
 def _part(replicas: int) -> dict[str, Any]:

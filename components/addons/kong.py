@@ -1,8 +1,8 @@
 """Kong: the other gateway, without a database. In each pod a proxy, and a controller that tells it the routes.
 
 Owns: its release and its kinds. Does not own: the kinds of the Gateway API (`gateway_api`), any GatewayClass,
-Gateway, route or plugin. The proxy runs in the add-on's own namespace, under the account `kong`; what that means
-for the mesh, and for who may reach a model, is decided with the routes.
+Gateway, route or plugin. The proxy runs in the add-on's own namespace, under the account `kong`, by which
+models know it (`security/parties.py`).
 
 The chart's kinds lie in crds/: Helm installs them once and never upgrades them. An upgrade of the chart that needs
 newer ones needs `kubectl apply --server-side` of that folder first. They stay when the add-on goes.
@@ -15,6 +15,7 @@ import pulumi
 
 from components.addons.pattern import Addon, AddonArgs
 from components.charts import KONG as CHART
+from components.mesh import PLAIN_INBOUND, mesh_label
 
 NAME: Final = "kong"
 PROXY_SERVICE: Final = f"{NAME}-proxy"
@@ -27,7 +28,9 @@ MARGIN_SECONDS: Final = 15
 
 @dataclass(frozen=True, kw_only=True)
 class KongArgs(AddonArgs):
-    """Nothing beyond what every add-on is told."""
+    """`meshed`: models are in the mesh, so the proxies must be, to be known there. Who calls them comes from outside of it."""
+
+    meshed: bool = False
 
 
 class Kong(Addon):
@@ -35,10 +38,15 @@ class Kong(Addon):
 
     def __init__(self, name: str, args: KongArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vllm-platform:addons:Kong", name, {}, opts)
-        self._install(name, args, CHART, kong_values(replicas=args.replicas, monitored=args.monitored))
+        self._install(
+            name,
+            args,
+            CHART,
+            kong_values(replicas=args.replicas, monitored=args.monitored, meshed=args.meshed),
+        )
 
 
-def kong_values(*, replicas: int, monitored: bool) -> dict[str, Any]:
+def kong_values(*, replicas: int, monitored: bool, meshed: bool = False) -> dict[str, Any]:
     """Return the chart's values. Pod security is the chart's own, already as strict as it can be."""
     several = replicas > 1
     budget: dict[str, Any] = {"enabled": False}
@@ -52,6 +60,8 @@ def kong_values(*, replicas: int, monitored: bool) -> dict[str, Any]:
         "image": {"tag": "3.9"},
         "env": {"database": "off"},
         "postgresql": {"enabled": False},
+        "podLabels": mesh_label(meshed=meshed),
+        "podAnnotations": dict(PLAIN_INBOUND) if meshed else {},
         "replicaCount": replicas,
         "podDisruptionBudget": budget,
         "topologySpreadConstraints": [_over_zones()] if several else [],

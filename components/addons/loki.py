@@ -18,17 +18,17 @@ import pulumi
 
 from components.addons.pattern import Addon, AddonArgs
 from components.charts import LOKI as CHART
-from components.engine_files import STORE_KEYS
 from components.node_agents import MONITORING_NAMESPACE
+from settings.needed_secrets import STORE_KEYS
 from settings.observability import Kept, TelemetryStore, VolumeStore
 from settings.storage import CompatibleBucket
+from settings.volumes import QUORUM, loki_replicas
 
 NAME: Final = "loki"
 SERVICE_ACCOUNT: Final = NAME
 LOKI_URL: Final = f"http://{NAME}.{MONITORING_NAMESPACE}.svc.cluster.local:3100"
 """Where logs are sent to (OTLP below `/otlp`) and asked for."""
 
-QUORUM: Final = 3
 SCHEMA_FROM: Final = "2026-01-01"
 """Since when lines are stored as below. Never changed: what was stored before the date would not be found."""
 INDEX_LABELS: Final = (
@@ -81,8 +81,7 @@ def loki_values(
     monitored: bool,
 ) -> dict[str, Any]:
     """Return the chart's values."""
-    # Ring and quorum want an odd number, and three at least.
-    count = 1 if replicas == 1 or isinstance(store, VolumeStore) else max(QUORUM, replicas | 1)
+    count = loki_replicas(replicas, store)
     off = {"enabled": False}
     none = {"replicas": 0}
     return {

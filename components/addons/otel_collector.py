@@ -7,7 +7,8 @@ What they are configured to do stands in `otel_pipelines.py`, and what text they
 configuration is handed over whole (`alternateConfig`): the chart's own listens for Jaeger and Zipkin, and what a chart
 gives by default a release can change but not take away.
 
-The image is the distribution for Kubernetes, which has all that is used here and a third of what `contrib` has.
+The image is the distribution for Kubernetes, which has a third of what `contrib` has: all that is used here, but for what
+writes to S3.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import pulumi
 
+from components.addons.otel_audit import AuditStream
 from components.addons.otel_pipelines import (
     GATEWAY,
     KEPT,
@@ -24,9 +26,13 @@ from components.addons.otel_pipelines import (
 )
 from components.addons.pattern import Addon, AddonArgs
 from components.charts import OTEL_COLLECTOR as CHART
+from components.mesh import mesh_label
 from components.node_agents import LOG_AGENT
 
 IMAGE: Final = "otel/opentelemetry-collector-k8s"
+WHOLE_IMAGE: Final = "otel/opentelemetry-collector-contrib"
+AGENT_GATES: Final = ("stanza.synchronousLogEmitter",)
+"""Else the agent writes down how far it has read while the last lines are in its memory alone, and a kill loses them."""
 AGENT_DISK: Final = "/var/lib/otel-agent"
 """On the node."""
 _PORTS: Final = ("otlp", "otlp-http", "jaeger-compact", "jaeger-thrift", "jaeger-grpc", "zipkin")
@@ -36,10 +42,14 @@ _KEPT_MOUNT: Final[Mapping[str, Any]] = {"name": "kept", "mountPath": KEPT}
 
 @dataclass(frozen=True, kw_only=True)
 class OtelGatewayArgs(AddonArgs):
-    """`logs`, `traces`: Loki and Tempo are there. What nobody keeps is taken and dropped, so that senders work on."""
+    """`logs`, `traces`: Loki and Tempo are there. What nobody keeps is taken and dropped, so that senders work on.
+
+    meshed: it is in the mesh.
+    """
 
     logs: bool
     traces: bool
+    meshed: bool = False
 
 
 class OtelGateway(Addon):
@@ -48,14 +58,21 @@ class OtelGateway(Addon):
     def __init__(self, name: str, args: OtelGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vllm-platform:addons:OtelGateway", name, {}, opts)
         values = gateway_values(
-            logs=args.logs, traces=args.traces, replicas=args.replicas, monitored=args.monitored
+            logs=args.logs,
+            traces=args.traces,
+            replicas=args.replicas,
+            monitored=args.monitored,
+            meshed=args.meshed,
         )
         self._install(name, args, CHART, values)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OtelAgentArgs(AddonArgs):
-    """Nothing beyond what every add-on is told."""
+    """`meshed`: it is in the mesh, as what it sends to is. `audit`: where the gateway's lines are kept, too."""
+
+    meshed: bool = False
+    audit: AuditStream | None = None
 
 
 class OtelAgent(Addon):
@@ -63,14 +80,17 @@ class OtelAgent(Addon):
 
     def __init__(self, name: str, args: OtelAgentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vllm-platform:addons:OtelAgent", name, {}, opts)
-        self._install(name, args, CHART, agent_values(monitored=args.monitored))
+        values = agent_values(monitored=args.monitored, meshed=args.meshed, audit=args.audit)
+        self._install(name, args, CHART, values)
 
 
-def gateway_values(*, logs: bool, traces: bool, replicas: int, monitored: bool) -> dict[str, Any]:
+def gateway_values(
+    *, logs: bool, traces: bool, replicas: int, monitored: bool, meshed: bool = False
+) -> dict[str, Any]:
     """Return the chart's values for the gateway."""
     several = replicas > 1
     return {
-        **_common(),
+        **_common(meshed=meshed),
         "mode": "deployment",
         "fullnameOverride": GATEWAY,
         "replicaCount": replicas,
@@ -86,11 +106,15 @@ def gateway_values(*, logs: bool, traces: bool, replicas: int, monitored: bool) 
     }
 
 
-def agent_values(*, monitored: bool) -> dict[str, Any]:
+def agent_values(
+    *, monitored: bool, meshed: bool = False, audit: AuditStream | None = None
+) -> dict[str, Any]:
     """Return the chart's values for the agent."""
     logs = {"name": "logs", "mountPath": "/var/log/pods", "readOnly": True}
     return {
-        **_common(),
+        **_common(meshed=meshed),
+        "image": {"repository": WHOLE_IMAGE if audit is not None else IMAGE},
+        "command": {"extraArgs": [f"--feature-gates={','.join(AGENT_GATES)}"]},
         "mode": "daemonset",
         # The chart adds `-agent`.
         "fullnameOverride": "otel",
@@ -107,7 +131,7 @@ def agent_values(*, monitored: bool) -> dict[str, Any]:
             ],
             "clusterRoleBinding": {"name": LOG_AGENT.service_account},
         },
-        "alternateConfig": agent_configuration(),
+        "alternateConfig": agent_configuration(audit),
         "ports": _ports(),
         # Files of logs belong to root, and nobody else may read them. It is a root without capabilities.
         "podSecurityContext": {"runAsUser": 0, "runAsGroup": 0, **_SECCOMP},
@@ -124,8 +148,9 @@ def agent_values(*, monitored: bool) -> dict[str, Any]:
     }
 
 
-def _common() -> dict[str, Any]:
+def _common(*, meshed: bool) -> dict[str, Any]:
     return {
+        "podLabels": mesh_label(meshed=meshed),
         "image": {"repository": IMAGE},
         "extraVolumeMounts": [_KEPT_MOUNT],
         "securityContext": {

@@ -9,9 +9,11 @@ container but not its pod.
 from typing import Any, Final
 
 from components.addons.loki import LOKI_URL
+from components.addons.otel_audit import AuditStream, only_the_gateway, to_bucket
+from components.addons.otel_lines import lines
 from components.addons.otel_redaction import redaction
 from components.addons.tempo import TEMPO_OTLP
-from components.model_names import MODEL_LABEL, REVISION_LABEL
+from components.model_names import MODEL_LABEL, REVISION_LABEL, TRACK_LABEL
 from components.node_agents import MONITORING_NAMESPACE
 
 GATEWAY: Final = "otel-gateway"
@@ -72,39 +74,56 @@ def gateway_configuration(*, logs: bool, traces: bool) -> dict[str, Any]:
     }
 
 
-def agent_configuration() -> dict[str, Any]:
-    """Return the agent's configuration."""
+def agent_configuration(audit: AuditStream | None = None) -> dict[str, Any]:
+    """Return the agent's configuration. `audit`: the gateway's lines go to a bucket, too."""
+    read = ["memory_limiter", "k8s_attributes", "transform", "redaction"]
+    processors: dict[str, Any] = {
+        "memory_limiter": _memory_limiter(),
+        "k8s_attributes": _pod_attributes(),
+        "transform": lines(),
+        "redaction": redaction(),
+    }
+    # Full, it makes its reader wait.
+    queue = {**_queue(), "block_on_overflow": True}
+    exporters: dict[str, Any] = {
+        "otlp_grpc": {
+            "endpoint": OTLP_GRPC,
+            # The mesh encrypts.
+            "tls": {"insecure": True},
+            # Longer than the gateway waits for Loki.
+            "timeout": "30s",
+            # For ever: the queue has an end, and then reading stops.
+            "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
+            "sending_queue": queue,
+        }
+    }
+    pipelines = {"logs": _pipeline(["file_log"], read, "otlp_grpc")}
+    if audit is not None:
+        processors["filter/audit"] = only_the_gateway(audit)
+        exporters["awss3/audit"] = to_bucket(audit, queue)
+        ours = ["memory_limiter", "transform", "filter/audit", "redaction"]
+        pipelines["logs/audit"] = _pipeline(["file_log"], ours, "awss3/audit")
     return {
         "extensions": _extensions(),
         "receivers": {"file_log": _files()},
-        "processors": {
-            "memory_limiter": _memory_limiter(),
-            "k8s_attributes": _pod_attributes(),
-            "redaction": redaction(),
-        },
-        "exporters": {
-            "otlp_grpc": {
-                "endpoint": OTLP_GRPC,
-                # The mesh encrypts.
-                "tls": {"insecure": True},
-                # Longer than the gateway waits for Loki.
-                "timeout": "30s",
-                # For ever: the queue has an end, and then reading stops.
-                "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
-                "sending_queue": {**_queue(), "block_on_overflow": True},
-            }
-        },
-        "service": _service(
-            {"logs": _pipeline(["file_log"], ["memory_limiter", "k8s_attributes", "redaction"], "otlp_grpc")}
-        ),
+        "processors": processors,
+        "exporters": exporters,
+        "service": _service(pipelines),
     }
 
 
 def _files() -> dict[str, Any]:
     return {
-        "include": ["/var/log/pods/*/*/*.log"],
-        # What collectors say of each other would never end.
-        "exclude": [f"/var/log/pods/{MONITORING_NAMESPACE}_otel-*/*/*.log"],
+        # The second: what a kubelet put aside before it was read to its end, while nothing could be sent. Files are known
+        # by how they begin, so one that was only renamed is not read again.
+        "include": ["/var/log/pods/*/*/*.log", "/var/log/pods/*/*/*.log.*"],
+        "exclude": [
+            # What collectors say of each other would never end.
+            f"/var/log/pods/{MONITORING_NAMESPACE}_otel-*/*/*",
+            # Kubelets compress what they put aside when they put the next one aside.
+            "/var/log/pods/*/*/*.gz",
+            "/var/log/pods/*/*/*.tmp",
+        ],
         "include_file_path": True,
         "include_file_name": False,
         # A pod can be older than the agent of its node. What was read is not read again: that is in the storage.
@@ -121,7 +140,7 @@ def _files() -> dict[str, Any]:
 
 
 def _pod_attributes() -> dict[str, Any]:
-    labels = {"model": MODEL_LABEL, "model.revision": REVISION_LABEL}
+    labels = {"model": MODEL_LABEL, "model.revision": REVISION_LABEL, "model.track": TRACK_LABEL}
     return {
         "filter": {"node_from_env_var": "OTEL_K8S_NODE_NAME"},
         "pod_association": [{"sources": [{"from": "resource_attribute", "name": "k8s.pod.uid"}]}],

@@ -15,13 +15,16 @@ from typing import Any, Final
 
 TEXT_KEYS: Final = (
     "arguments",
+    "bad_words",
     "choices",
     "completion",
     "completions",
     "content",
     "delta",
     "documents",
+    "functions",
     "input",
+    "input_value",
     "inputs",
     "instructions",
     "messages",
@@ -29,21 +32,26 @@ TEXT_KEYS: Final = (
     "outputs",
     "prompt",
     "prompts",
+    "queries",
+    "query",
     "reasoning",
     "reasoning_content",
+    "refusal",
     "response",
     "responses",
     "suffix",
     "text",
     "texts",
+    "tool_calls",
+    "tools",
     # Numbers, of which the text can be made again.
     "input_ids",
     "output_token_ids",
     "prompt_token_ids",
     "token_ids",
 )
-# As vLLM prints them outside of JSON (entrypoints/logger.py). The other names are everyday words there.
-PLAIN_KEYS: Final = ("messages", "output", "output_token_ids", "prompt", "prompt_token_ids")
+# As vLLM (entrypoints/logger.py) and pydantic print them outside of JSON. The other names are everyday words there.
+PLAIN_KEYS: Final = ("input_value", "messages", "output", "output_token_ids", "prompt", "prompt_token_ids")
 
 
 def redaction() -> dict[str, Any]:
@@ -69,5 +77,7 @@ def redaction() -> dict[str, Any]:
             rf"""(?is)[\\"']+(?:{named})[\\"']+\s*:\s*[bru]?[\\"'\[{{].*""",
             # prompt: '...   output='...
             rf"""(?is)\b(?:{plain})\s*[:=]\s*[bru]?[\\"'\[{{].*""",
+            # What vLLM says of each request: words to stop at, forms and choices are the client's.
+            r"(?s)\b(?:Sampling|Pooling|BeamSearch)Params\(.*",
         ],
     }

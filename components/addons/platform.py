@@ -5,7 +5,6 @@ left to somebody else, changes nothing of the others.
 """
 
 from collections.abc import Iterable
-from typing import Final
 
 import pulumi
 
@@ -14,18 +13,17 @@ from components.addons.pattern import Addon
 from components.addons.surroundings import Surroundings
 from components.addons.table import UNITS, Site
 from components.node_agents import CLUSTER_NAMESPACE
+from components.secret_delivery import SecretSource
 from settings import Settings
 from settings.addon_catalogue import Unit
 from settings.addon_namespaces import ADDON_NAMESPACES
 from settings.addon_order import install_order, needs_of
 from settings.storage import EBS_CLASS
-
-REPLICAS: Final = {"dev": 1, "staging": 2, "prod": 2}
-"""Of what can have several: so that the loss of a node, or of a zone, is not noticed."""
+from settings.volumes import REPLICAS
 
 
 def install_platform(
-    settings: Settings, around: Surroundings, on_cluster: pulumi.ResourceOptions
+    settings: Settings, around: Surroundings, secrets: SecretSource, on_cluster: pulumi.ResourceOptions
 ) -> dict[str, Addon]:
     """Install the add-ons that are managed, by unit; those that need AWS themselves come with the cluster's services."""
     units = [unit for unit in settings.asked.units("managed") if unit.name in UNITS]
@@ -38,10 +36,17 @@ def install_platform(
     installed: dict[str, Addon] = {}
     for unit in install_order(units):
         row = UNITS[unit.name]
+        place = ADDON_NAMESPACES[unit.name]
+        namespace = namespaces.get(place, place)
+        reads = secrets.of(unit.name)
         common = {
             "charts": settings.charts,
-            "namespace": namespaces.get(ADDON_NAMESPACES[unit.name], ADDON_NAMESPACES[unit.name]),
-            "after": [*(installed[need.name] for need in needs_of(unit, units)), *_before(unit, around)],
+            "namespace": namespace,
+            "after": [
+                *(installed[need.name] for need in needs_of(unit, units)),
+                *_before(unit, around),
+                *([secrets.deliver(reads, namespace, installed, on_cluster)] if reads else []),
+            ],
             "replicas": REPLICAS[settings.environment],
             "monitored": site.has("prometheus"),
         }

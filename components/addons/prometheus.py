@@ -11,7 +11,8 @@ Not watched are the controller manager, the scheduler and etcd, which a managed 
 kube-proxy, which answers on its node's loopback only: alerts on all four would fire for ever.
 
 Grafana is one pod without a volume: dashboards are code, and two pods would each have sessions of their own. Its password
-is made by the chart, and at each upgrade read again from the Secret `grafana`.
+comes from a Secret where the stack keeps secrets in a store; else the chart makes one, and at each upgrade reads it again
+from the Secret `grafana`.
 """
 
 from dataclasses import dataclass
@@ -23,13 +24,19 @@ from components.addons.loki import LOKI_URL
 from components.addons.pattern import Addon, AddonArgs
 from components.addons.tempo import TEMPO_URL
 from components.charts import PROMETHEUS, PROMETHEUS_CRDS
+from components.mesh import mesh_label
 from components.node_agents import MONITORING_NAMESPACE, NODE_EXPORTER
+from settings import Settings
 from settings.observability import Kept
 from settings.scalars import mebibytes
+from settings.volumes import ALERTMANAGER_VOLUME
 
 NAME: Final = "platform"
 """What the chart puts before the names of its parts."""
-PROMETHEUS_URL: Final = f"http://{NAME}-prometheus.{MONITORING_NAMESPACE}.svc.cluster.local:9090"
+WEB_PORT: Final = 9090
+PROMETHEUS_ACCOUNT: Final = f"{NAME}-prometheus"
+"""Service account, and Service, of Prometheus itself; models admit it by this name."""
+PROMETHEUS_URL: Final = f"http://{PROMETHEUS_ACCOUNT}.{MONITORING_NAMESPACE}.svc.cluster.local:{WEB_PORT}"
 ALERTMANAGER_URL: Final = f"http://{NAME}-alertmanager.{MONITORING_NAMESPACE}.svc.cluster.local:9093"
 GRAFANA: Final = "grafana"
 DASHBOARD_LABEL: Final = "grafana_dashboard"
@@ -37,7 +44,6 @@ DASHBOARD_LABEL: Final = "grafana_dashboard"
 
 FILL_PERCENT: Final = 85
 """Of a volume, until the oldest goes before its days are over; the rest is what compaction needs for a while."""
-ALERTMANAGER_VOLUME: Final = "2Gi"
 _DASHBOARD_READER: Final = "grafana-configmaps"
 
 
@@ -60,13 +66,16 @@ class PrometheusDefinitions(Addon):
 class PrometheusArgs(AddonArgs):
     """`metrics`: for how long, and the volume. `logs`, `traces`: Loki and Tempo are there, and Grafana shows them.
 
-    storage_class: None is the cluster's default.
+    storage_class: None is the cluster's default. admin_secret: with Grafana's administrator; None: the chart makes one.
+    meshed: Prometheus itself is in the mesh, for models admit nobody else.
     """
 
     metrics: Kept
+    meshed: bool = False
     storage_class: str | None
     logs: bool
     traces: bool
+    admin_secret: str | None = None
 
 
 class Prometheus(Addon):
@@ -80,8 +89,15 @@ class Prometheus(Addon):
             logs=args.logs,
             traces=args.traces,
             replicas=args.replicas,
+            admin_secret=args.admin_secret,
+            meshed=args.meshed,
         )
         self._install(name, args, PROMETHEUS, values, skip_crds=True)
+
+
+def prometheus_url(settings: Settings) -> str:
+    """Return where Prometheus answers inside the cluster: the program's own, or the one that the stack names."""
+    return settings.observability.prometheus_url or PROMETHEUS_URL
 
 
 def definition_values() -> dict[str, Any]:
@@ -90,7 +106,14 @@ def definition_values() -> dict[str, Any]:
 
 
 def prometheus_values(
-    *, metrics: Kept, storage_class: str | None, logs: bool, traces: bool, replicas: int
+    *,
+    metrics: Kept,
+    storage_class: str | None,
+    logs: bool,
+    traces: bool,
+    replicas: int,
+    admin_secret: str | None = None,
+    meshed: bool = False,
 ) -> dict[str, Any]:
     """Return the chart's values. Pod security of all but node-exporter is the chart's own, already strict."""
     off = {"enabled": False}
@@ -102,9 +125,9 @@ def prometheus_values(
         "kubeEtcd": off,
         "kubeProxy": off,
         "prometheusOperator": _operator(),
-        "prometheus": _prometheus(metrics, storage_class, replicas),
+        "prometheus": _prometheus(metrics, storage_class, replicas, meshed=meshed),
         "alertmanager": _alertmanager(storage_class, replicas),
-        "grafana": _grafana(logs=logs, traces=traces),
+        "grafana": _grafana(logs=logs, traces=traces, admin_secret=admin_secret),
         "kube-state-metrics": {
             "fullnameOverride": "kube-state-metrics",
             # No rule and no dashboard asks for it, and it would be allowed to read every Secret.
@@ -128,14 +151,17 @@ def _operator() -> dict[str, Any]:
     }
 
 
-def _prometheus(metrics: Kept, storage_class: str | None, replicas: int) -> dict[str, Any]:
+def _prometheus(metrics: Kept, storage_class: str | None, replicas: int, *, meshed: bool) -> dict[str, Any]:
     several = replicas > 1
     return {
+        "serviceAccount": {"create": True, "name": PROMETHEUS_ACCOUNT},
         "podDisruptionBudget": {"enabled": several, "minAvailable": 1},
         # Each replica asks for itself, so no two have the same numbers: who asks shall stay with one of them.
         "service": {"sessionAffinity": "ClientIP" if several else "None"},
         "prometheusSpec": {
             "replicas": replicas,
+            # Not the namespace: the API server calls the operator and the adapter there, from outside of the mesh.
+            "podMetadata": {"labels": mesh_label(meshed=meshed)},
             "retention": f"{metrics.days}d",
             "retentionSize": f"{mebibytes(metrics.volume) * FILL_PERCENT // 100}MiB",
             "storageSpec": _claim(metrics.volume, storage_class),
@@ -183,12 +209,13 @@ def _node_exporter() -> dict[str, Any]:
     }
 
 
-def _grafana(*, logs: bool, traces: bool) -> dict[str, Any]:
+def _grafana(*, logs: bool, traces: bool, admin_secret: str | None) -> dict[str, Any]:
     return {
         "fullnameOverride": GRAFANA,
         "replicas": 1,
         "persistence": {"enabled": False},
         "testFramework": {"enabled": False},
+        **({} if admin_secret is None else {"admin": {"existingSecret": admin_secret}}),
         "resources": _resources("100m", "256Mi", "1Gi"),
         "grafana.ini": {
             "auth.anonymous": {"enabled": False},

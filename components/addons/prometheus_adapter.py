@@ -11,11 +11,11 @@ minimum and maximum, and learn nothing.
 
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pulumi
 
 from components.addons.pattern import Addon, AddonArgs
-from components.addons.prometheus import PROMETHEUS_URL
 from components.charts import PROMETHEUS_ADAPTER as CHART
 from components.scaling import GPU_UTILIZATION_METRIC
 
@@ -24,7 +24,9 @@ NAME: Final = "prometheus-adapter"
 
 @dataclass(frozen=True, kw_only=True)
 class PrometheusAdapterArgs(AddonArgs):
-    """Nothing beyond what every add-on is told."""
+    """`prometheus`: address that it asks."""
+
+    prometheus: str
 
 
 class PrometheusAdapter(Addon):
@@ -34,16 +36,23 @@ class PrometheusAdapter(Addon):
         self, name: str, args: PrometheusAdapterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("vllm-platform:addons:PrometheusAdapter", name, {}, opts)
-        self._install(name, args, CHART, prometheus_adapter_values(replicas=args.replicas))
+        self._install(
+            name, args, CHART, prometheus_adapter_values(replicas=args.replicas, prometheus=args.prometheus)
+        )
 
 
-def prometheus_adapter_values(*, replicas: int) -> dict[str, Any]:
-    """Return the chart's values. Pod security is the chart's own, already as strict as it can be."""
+def prometheus_adapter_values(*, replicas: int, prometheus: str) -> dict[str, Any]:
+    """Return the chart's values. prometheus: address that it asks. Pod security is the chart's own, already as strict as it can be."""
     several = replicas > 1
-    url, _, port = PROMETHEUS_URL.rpartition(":")
+    address = urlsplit(prometheus)
     return {
         "fullnameOverride": NAME,
-        "prometheus": {"url": url, "port": int(port)},
+        # The chart joins the three again. A port of 0 it leaves out.
+        "prometheus": {
+            "url": f"{address.scheme}://{address.hostname}",
+            "port": address.port or 0,
+            "path": address.path,
+        },
         "replicas": replicas,
         "podDisruptionBudget": {"enabled": several, "maxUnavailable": 1},
         "topologySpreadConstraints": [_over_zones()] if several else [],

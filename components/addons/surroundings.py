@@ -2,12 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import pulumi
-
-DATABASE: Final = "database"
-"""Stands beside the units in the table of rights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +12,7 @@ class Surroundings:
 
     nodes: what must be there before a pod can run. access: before the pods of a unit, by its name, so that they get
     their rights. volumes: before a claim of a volume. vault_key: alias of Vault's key.
+    secret_roles: that may read AWS Secrets Manager, by namespace.
     """
 
     nodes: Sequence[pulumi.Resource] = ()
@@ -24,3 +21,4 @@ class Surroundings:
     )
     volumes: Sequence[pulumi.Resource] = ()
     vault_key: str = ""
+    secret_roles: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])

@@ -46,6 +46,7 @@ from components.addons.kserve import (
 from components.addons.loki import Loki, LokiArgs
 from components.addons.metrics_server import MetricsServer, MetricsServerArgs
 from components.addons.nvidia_device_plugin import NvidiaDevicePlugin, NvidiaDevicePluginArgs
+from components.addons.otel_audit import AuditStream
 from components.addons.otel_collector import OtelAgent, OtelAgentArgs, OtelGateway, OtelGatewayArgs
 from components.addons.pattern import Addon, AddonArgs
 from components.addons.prometheus import (
@@ -53,11 +54,14 @@ from components.addons.prometheus import (
     PrometheusArgs,
     PrometheusDefinitions,
     PrometheusDefinitionsArgs,
+    prometheus_url,
 )
 from components.addons.prometheus_adapter import PrometheusAdapter, PrometheusAdapterArgs
 from components.addons.tempo import Tempo, TempoArgs
 from components.addons.vault import Vault, VaultArgs
 from settings import Settings
+from settings.audit import S3Audit
+from settings.needed_secrets import GRAFANA_SECRET
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,12 @@ class Site:
     settings: Settings
     storage_class: str | None = None
     vault_key: str = ""
+
+    @property
+    def grafana_secret(self) -> str | None:
+        """The Secret with Grafana's administrator, where the stack delivers one."""
+        found = {one.name for one in self.settings.needed_secrets if "prometheus" in one.users}
+        return GRAFANA_SECRET if GRAFANA_SECRET in found else None
 
     def has(self, addon: str) -> bool:
         """Tell whether an add-on is on the cluster, whoever installed it."""
@@ -108,6 +118,19 @@ def _sinks(site: Site) -> Mapping[str, Any]:
     return {"logs": site.has("loki"), "traces": site.has("tempo")}
 
 
+def _audit_stream(settings: Settings) -> AuditStream | None:
+    """Return where the gateway's lines are kept: Envoy's, as Kong writes none of this form."""
+    if not isinstance(settings.audit, S3Audit) or not settings.routes or settings.gateway.kind != "envoy":
+        return None
+    return AuditStream(
+        bucket=settings.audit.bucket, region=settings.cluster.region, namespace=settings.namespace
+    )
+
+
+def _meshed(site: Site) -> Mapping[str, Any]:
+    return {"meshed": site.settings.meshed}
+
+
 UNITS: Final[dict[str, Row]] = {
     "gateway-api": Row(component=GatewayApi, args=GatewayApiArgs),
     "prometheus-definitions": Row(component=PrometheusDefinitions, args=PrometheusDefinitionsArgs),
@@ -117,7 +140,9 @@ UNITS: Final[dict[str, Row]] = {
         own=lambda s: {
             "metrics": s.settings.observability.metrics,
             "storage_class": s.storage_class,
+            "admin_secret": s.grafana_secret,
             **_sinks(s),
+            **_meshed(s),
         },
     ),
     "cert-manager": Row(component=CertManager, args=CertManagerArgs),
@@ -139,14 +164,28 @@ UNITS: Final[dict[str, Row]] = {
     "kserve": Row(component=Kserve, args=KserveArgs),
     "kserve-runtimes": Row(component=KserveRuntimes, args=KserveRuntimesArgs),
     "keda": Row(component=Keda, args=KedaArgs),
-    "prometheus-adapter": Row(component=PrometheusAdapter, args=PrometheusAdapterArgs),
+    "prometheus-adapter": Row(
+        component=PrometheusAdapter,
+        args=PrometheusAdapterArgs,
+        own=lambda s: {"prometheus": prometheus_url(s.settings)},
+    ),
     "loki": Row(component=Loki, args=LokiArgs, own=_kept("logs")),
     "tempo": Row(component=Tempo, args=TempoArgs, own=_kept("traces")),
-    "otel-gateway": Row(component=OtelGateway, args=OtelGatewayArgs, own=_sinks),
-    "otel-agent": Row(component=OtelAgent, args=OtelAgentArgs),
+    "otel-gateway": Row(
+        component=OtelGateway, args=OtelGatewayArgs, own=lambda s: {**_sinks(s), **_meshed(s)}
+    ),
+    "otel-agent": Row(
+        component=OtelAgent,
+        args=OtelAgentArgs,
+        own=lambda s: {"audit": _audit_stream(s.settings), **_meshed(s)},
+    ),
     "envoy-gateway-definitions": Row(component=EnvoyGatewayDefinitions, args=EnvoyGatewayDefinitionsArgs),
-    "envoy-gateway": Row(component=EnvoyGateway, args=EnvoyGatewayArgs),
-    "kong": Row(component=Kong, args=KongArgs),
+    "envoy-gateway": Row(
+        component=EnvoyGateway,
+        args=EnvoyGatewayArgs,
+        own=lambda s: {"limits": s.settings.request_limits},
+    ),
+    "kong": Row(component=Kong, args=KongArgs, own=_meshed),
     "vault": Row(
         component=Vault,
         args=VaultArgs,

@@ -18,8 +18,8 @@ import pulumi
 
 from components.addons.pattern import Addon, AddonArgs
 from components.charts import TEMPO as CHART
-from components.engine_files import STORE_KEYS
 from components.node_agents import MONITORING_NAMESPACE
+from settings.needed_secrets import STORE_KEYS
 from settings.observability import Kept, TelemetryStore, VolumeStore
 from settings.storage import CompatibleBucket
 

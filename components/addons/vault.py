@@ -3,11 +3,10 @@
 Owns: its release, an authority of its own, and the certificate of its replicas. Does not own: the KMS key that
 unseals it and the role of its account, and what is in it.
 
-Somebody has to initialize it, once, and keep what that prints: `kubectl exec -n NAMESPACE vault-0 -- vault operator
-init`. Until then its pods count as ready (`uninitcode`), or the installation would wait for that person and fail. A
+Somebody has to initialize it, once, keep what that prints, and let `vp vault configure` set the rest (docs/secrets.md).
+Until then its pods count as ready (`uninitcode`), or the installation would wait for that person and fail. A
 sealed pod does not: with a KMS key that means trouble. Without one every pod is unsealed by hand after each start,
-so a new version is taken over only as somebody deletes the pods, one by one. The audit log begins with `vault audit
-enable file file_path=/vault/audit/audit.log`.
+so a new version is taken over only as somebody deletes the pods, one by one.
 
 cert-manager renews the certificate. Vault reads it again on a signal, which each pod sends to itself once a day.
 """
@@ -21,13 +20,16 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.addons.pattern import Addon, AddonArgs
 from components.charts import VAULT as CHART
+from settings.addon_namespaces import ADDON_NAMESPACES
+from settings.volumes import VAULT_VOLUME, vault_replicas
 
 NAME: Final = "vault"
 TLS_SECRET: Final = "vault-tls"  # noqa: S105 - the name of a Secret
 VAULT_URL: Final = "https://vault-active.vault.svc:8200"
 """Of the replica that answers, in namespace `vault`. What it is checked with is `ca.crt` of TLS_SECRET there."""
 AUTHORITY: Final = "vault-authority"
-QUORUM: Final = 3
+CERT_MANAGER: Final = ADDON_NAMESPACES["cert-manager"]
+"""Where cert-manager looks for the keys of issuers of the whole cluster."""
 TLS_FOLDER: Final = f"/vault/userconfig/{TLS_SECRET}"
 OVER_ZONES: Final = {
     "maxSkew": 1,
@@ -63,7 +65,7 @@ class Vault(Addon):
         # Pods wait for the Secret that cert-manager makes of it.
         args = replace(args, after=[*args.after, certificate])
         values = vault_values(
-            replicas=QUORUM if args.replicas > 1 else 1,
+            replicas=vault_replicas(args.replicas),
             region=args.region,
             key_alias=args.key_alias,
             storage_class=args.storage_class,
@@ -72,24 +74,30 @@ class Vault(Addon):
         self._install(name, args, CHART, values)
 
     def _certificate(self, name: str, args: VaultArgs) -> CustomResource:
-        """Make an authority, and with it the certificate: clients then trust one Secret for ten years."""
+        """Make an authority, and with it the certificate: clients then trust one authority for ten years.
 
-        def make(role: str, kind: str, called: str, spec: pulumi.Input[Any]) -> CustomResource:
+        Its key lies beside cert-manager, where the issuer of the whole cluster reads it: each namespace that asks Vault
+        for secrets gets the authority's certificate with one of its own.
+        """
+
+        def make(
+            role: str, kind: str, called: str, spec: pulumi.Input[Any], namespace: pulumi.Input[str] | None
+        ) -> CustomResource:
             return CustomResource(
                 f"{name}-{role}",
                 api_version=_CERTIFICATES,
                 kind=kind,
-                metadata=ObjectMetaArgs(name=called, namespace=args.namespace),
+                metadata=ObjectMetaArgs(name=called, namespace=namespace),
                 spec=spec,
                 # cert-manager: its webhook checks each of these.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.after]),
             )
 
-        make("self-signed", "Issuer", "vault-self-signed", {"selfSigned": {}})
-        make("authority", "Certificate", AUTHORITY, authority_spec())
-        make("issuer", "Issuer", NAME, {"ca": {"secretName": AUTHORITY}})
+        make("self-signed", "Issuer", "vault-self-signed", {"selfSigned": {}}, CERT_MANAGER)
+        make("authority", "Certificate", AUTHORITY, authority_spec(), CERT_MANAGER)
+        make("issuer", "ClusterIssuer", NAME, {"ca": {"secretName": AUTHORITY}}, None)
         spec = pulumi.Output.from_input(args.namespace).apply(certificate_spec)
-        return make("certificate", "Certificate", TLS_SECRET, spec)
+        return make("certificate", "Certificate", TLS_SECRET, spec, args.namespace)
 
 
 def authority_spec() -> dict[str, Any]:
@@ -119,7 +127,7 @@ def certificate_spec(namespace: str) -> dict[str, Any]:
         "ipAddresses": ["127.0.0.1"],
         "usages": ["digital signature", "key encipherment", "server auth"],
         "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
-        "issuerRef": {"group": "cert-manager.io", "kind": "Issuer", "name": NAME},
+        "issuerRef": {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": NAME},
     }
 
 
@@ -128,7 +136,7 @@ def vault_values(
 ) -> dict[str, Any]:
     """Return the chart's values. That replicas lie on nodes of their own is the chart's default."""
     several = replicas > 1
-    disk: dict[str, Any] = {"enabled": True, "size": "10Gi"}
+    disk: dict[str, Any] = {"enabled": True, "size": VAULT_VOLUME}
     if storage_class is not None:
         disk["storageClass"] = storage_class
     return {

@@ -9,19 +9,25 @@ from dataclasses import dataclass
 import pulumi
 
 from components.addons.loki import SERVICE_ACCOUNT as LOKI_ACCOUNT
-from components.addons.surroundings import DATABASE, Surroundings
+from components.addons.surroundings import Surroundings
 from components.addons.tempo import SERVICE_ACCOUNT as TEMPO_ACCOUNT
 from components.addons.vault import NAME as VAULT_ACCOUNT
+from components.aws.audit_trail import AGENT, write_gateway_lines
 from components.aws.cluster_base import ClusterBase, account_root, data_key_alias
 from components.aws.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.aws.policy_document import Statement
 from components.aws.private_bucket import PrivateBucket, PrivateBucketArgs
+from components.aws.secret_readers import SecretReaders, SecretReadersArgs
 from components.aws.volume_class import VolumeClass, VolumeClassArgs
 from components.aws.workload_role import ServiceAccountRef, WorkloadRole, WorkloadRoleArgs
+from components.node_agents import LOG_AGENT
 from settings import Settings
 from settings.addon_namespaces import ADDON_NAMESPACES
+from settings.audit import S3Audit
 from settings.cluster import EksCluster
 from settings.database import Backups, Postgres
+from settings.needed_secrets import DATABASE
+from settings.secrets import AwsSecrets
 from settings.storage import EBS_CLASS, CreatedBucket, ExistingBucket
 
 
@@ -45,6 +51,9 @@ def addon_services(
         key = EncryptionKey("vault-key", _vault_key(base.cluster), on_both)
         account = _Account(namespace=ADDON_NAMESPACES["vault"], name=VAULT_ACCOUNT)
         access["vault"] = [key, make.role("vault", account, [_unseal(base.cluster)])]
+    if isinstance(settings.audit, S3Audit) and AGENT in managed:
+        account = _Account(namespace=LOG_AGENT.namespace, name=LOG_AGENT.service_account)
+        access[AGENT] = [make.role(AGENT, account, write_gateway_lines(base.cluster, settings.audit))]
     database = settings.database
     if isinstance(database, Postgres) and isinstance(database.backups, Backups):
         bucket = database.backups.bucket
@@ -59,7 +68,23 @@ def addon_services(
         access=access,
         volumes=[VolumeClass("volumes", VolumeClassArgs(name=EBS_CLASS), on_both)] if own_class else [],
         vault_key=vault_key_alias(base.cluster),
+        secret_roles=_secret_roles(settings, base, on_both),
     )
+
+
+def _secret_roles(
+    settings: Settings, base: ClusterBase, on_both: pulumi.ResourceOptions
+) -> Mapping[str, pulumi.Input[str]]:
+    """Let each namespace read its secrets, where they are kept in AWS Secrets Manager."""
+    if not isinstance(settings.secrets, AwsSecrets) or not settings.needed_secrets:
+        return {}
+    args = SecretReadersArgs(
+        cluster=base.cluster,
+        issuer=base.control_plane.issuer,
+        kept=settings.secrets,
+        needed=settings.needed_secrets,
+    )
+    return SecretReaders("secret-readers", args, on_both).roles
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import Provider
 
+from components.aws.audit_trail import AuditTrail, AuditTrailArgs
 from components.aws.control_plane import ControlPlane, ControlPlaneArgs
 from components.aws.eks_addons import NetworkAddons, NetworkAddonsArgs, WorkloadAddons, WorkloadAddonsArgs
 from components.aws.encryption_key import EncryptionKey, EncryptionKeyArgs
@@ -21,17 +22,18 @@ from components.aws.node_role import NodeRole, NodeRoleArgs
 from components.aws.provider import aws_provider, stack_tags
 from components.kubernetes_provider import EksApi
 from settings import Settings
+from settings.audit import S3Audit
 from settings.cluster import EksCluster
 from settings.pools import CpuPool, ManagedProvisioner
-from settings.registry import EcrRegistry
 from settings.storage import EfsShare
+from settings.versions import versions_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterBase:
     """What the rest of the program reads. `pools`: the managed ones by name. `addons`: name service and drivers.
 
-    ready: the cluster's name, known once those run.
+    repositories: of the stack's images, where the registry is its own. ready: the cluster's name, known once add-ons run.
     """
 
     provider: Provider
@@ -43,6 +45,7 @@ class ClusterBase:
     data_key: EncryptionKey
     pools: Mapping[str, ManagedPool]
     addons: WorkloadAddons
+    repositories: ImageRepositories | None
     ready: pulumi.Output[str]
 
     @property
@@ -82,6 +85,16 @@ def cluster_base(settings: Settings, cluster: EksCluster, *, stack: str) -> Clus
         ),
         on_aws,
     )
+    if isinstance(settings.audit, S3Audit):
+        trail = AuditTrailArgs(
+            cluster=cluster,
+            audit=settings.audit,
+            logs=control_plane.logs,
+            log_key=cluster_key.arn,
+            account_root=account_root(cluster),
+            protect=settings.deletion_protection,
+        )
+        AuditTrail("audit", trail, on_aws)
     # Before the first node: without a network plugin no node becomes ready, and the plugin enforces network
     # policies only on nodes that came up after it was told to.
     node_network = NetworkAddons(
@@ -119,7 +132,6 @@ def cluster_base(settings: Settings, cluster: EksCluster, *, stack: str) -> Clus
         ),
         on_aws,
     )
-    _repositories(settings, cluster, data_key, on_aws)
     return ClusterBase(
         provider=provider,
         cluster=cluster,
@@ -130,6 +142,7 @@ def cluster_base(settings: Settings, cluster: EksCluster, *, stack: str) -> Clus
         data_key=data_key,
         pools=pools,
         addons=addons,
+        repositories=_repositories(settings, data_key, on_aws),
         ready=addons.ready,
     )
 
@@ -162,13 +175,13 @@ def account_root(cluster: EksCluster) -> str:
 
 
 def _repositories(
-    settings: Settings, cluster: EksCluster, key: EncryptionKey, on_aws: pulumi.ResourceOptions
-) -> None:
+    settings: Settings, key: EncryptionKey, on_aws: pulumi.ResourceOptions
+) -> ImageRepositories | None:
     """Make the repositories of the stack's own registry. One of another account or region is somebody else's."""
-    registry = settings.registry
-    if not isinstance(registry, EcrRegistry):
-        return
-    if (registry.account, registry.region) != (cluster.account, cluster.region):
-        return
-    names = sorted({model.image.repository for model in settings.models})
-    ImageRepositories("images", ImageRepositoriesArgs(repositories=names, key_arn=key.arn), on_aws)
+    if not settings.owns_registry:
+        return None
+    images = [version.image for model in settings.models for version in versions_of(model)]
+    if settings.storage.fetch:
+        images.append(settings.storage.fetch.image)
+    names = sorted({image.repository for image in images})
+    return ImageRepositories("images", ImageRepositoriesArgs(repositories=names, key_arn=key.arn), on_aws)

@@ -17,7 +17,6 @@ from components.node_agents import CLUSTER_NAMESPACE
 from settings import Settings
 from settings.pools import CpuPool, GpuPool, KarpenterProvisioner, Pool
 from settings.storage import CreatedBucket, EfsShare, ExistingBucket
-from settings.weights import StreamedWeights
 
 
 def aws_addons(settings: Settings, base: ClusterBase, on_both: pulumi.ResourceOptions) -> dict[str, Addon]:
@@ -105,7 +104,7 @@ def nodes_of_the_platform(
 def model_access(
     settings: Settings, base: ClusterBase, on_both: pulumi.ResourceOptions
 ) -> dict[str, pulumi.Resource]:
-    """Create the bucket, where it is the stack's own, and the right to read it of each model that streams, by name."""
+    """Create the bucket, where it is the stack's own, and the right to read it for each model whose weights come from it, by name."""
     bucket = settings.storage.bucket
     if not isinstance(bucket, CreatedBucket | ExistingBucket):
         return {}
@@ -130,8 +129,8 @@ def model_access(
             ),
             on_both,
         )
-        for model in settings.enabled_models
-        if isinstance(model.weights, StreamedWeights)
+        for model in settings.deployed_models
+        if model.read_from_s3
     }
 
 

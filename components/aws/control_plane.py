@@ -19,7 +19,6 @@ from pulumi_aws.iam import Role, RolePolicyAttachment
 
 from components.aws.known_after import known_after
 from components.aws.policy_document import Statement, policy_document
-from components.kubernetes_provider import cluster_arn
 from settings.cluster import EksCluster
 from settings.network import PublicEndpoint
 from settings.pools import GPU_RESOURCE
@@ -43,7 +42,8 @@ class ControlPlaneArgs:
 class ControlPlane(pulumi.ComponentResource):
     """Makes the cluster.
 
-    certificate_authority: base64 data, as a kubeconfig holds it. security_group: EKS makes it, for nodes and control
+    certificate_authority: base64 data, as a kubeconfig holds it. issuer: of its tokens. logs: its log group.
+    security_group: EKS makes it, for nodes and control
     plane. access: the cluster's name, known once the admins have their rights.
     """
 
@@ -51,6 +51,8 @@ class ControlPlane(pulumi.ComponentResource):
     endpoint: pulumi.Output[str]
     certificate_authority: pulumi.Output[str]
     security_group: pulumi.Output[str]
+    issuer: pulumi.Output[str]
+    logs: pulumi.Output[str]
     access: pulumi.Output[str]
 
     def __init__(self, name: str, args: ControlPlaneArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -64,6 +66,7 @@ class ControlPlane(pulumi.ComponentResource):
         self.certificate_authority = cluster.certificate_authority.apply(
             lambda authority: str(authority.data)
         )
+        self.issuer = cluster.identities.apply(lambda found: str(found[0].oidcs[0].issuer))  # type: ignore[index]
         # In a structure of which the rest is known before, as it was asked for: it comes with the endpoint.
         group = cluster.vpc_config.apply(lambda config: config.cluster_security_group_id or "")
         self.security_group = known_after(group, cluster.endpoint)
@@ -74,6 +77,8 @@ class ControlPlane(pulumi.ComponentResource):
                 "endpoint": self.endpoint,
                 "certificate_authority": self.certificate_authority,
                 "security_group": self.security_group,
+                "issuer": self.issuer,
+                "logs": self.logs,
                 "access": self.access,
             }
         )
@@ -87,6 +92,7 @@ class ControlPlane(pulumi.ComponentResource):
             kms_key_id=self._args.key_arn,
             opts=self._child,
         )
+        self.logs = logs.name
         return Cluster(
             f"{self._name}-cluster",
             name=settings.name,
@@ -182,7 +188,7 @@ def trust(cluster: EksCluster) -> Statement:
         principals={"Service": "eks.amazonaws.com"},
         conditions={
             "StringEquals": {"aws:SourceAccount": cluster.account},
-            "ArnLike": {"aws:SourceArn": cluster_arn(cluster)},
+            "ArnLike": {"aws:SourceArn": cluster.arn},
         },
     )
 

@@ -14,11 +14,10 @@ from pulumi_aws.route53 import Record
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components.api_gateway import GATEWAY, GATEWAY_PORT
 from components.aws.distribution import EdgeDistribution, EdgeDistributionArgs
 from components.aws.edge_certificates import EdgeCertificates, EdgeCertificatesArgs
 from components.aws.internal_load_balancer import (
-    GATEWAY_PORT,
-    GATEWAY_SERVICE,
     InternalLoadBalancer,
     InternalLoadBalancerArgs,
 )
@@ -114,11 +113,11 @@ class Edge(pulumi.ComponentResource):
             f"{name}-binding",
             api_version="elbv2.k8s.aws/v1beta1",
             kind="TargetGroupBinding",
-            metadata=ObjectMetaArgs(name=GATEWAY_SERVICE, namespace=args.namespace),
+            metadata=ObjectMetaArgs(name=GATEWAY, namespace=args.namespace),
             # All that the controller's webhook would fill in, so that it changes nothing. No `networking`: the
             # security groups' rules are the program's.
             spec={
-                "serviceRef": {"name": GATEWAY_SERVICE, "port": GATEWAY_PORT},
+                "serviceRef": {"name": GATEWAY, "port": GATEWAY_PORT},
                 "targetGroupARN": balancer.target_group_arn,
                 "targetGroupProtocol": "HTTP",
                 "targetType": "ip",

@@ -15,6 +15,7 @@ from components.addons.pattern import Addon
 from components.addons.surroundings import Surroundings
 from settings.cluster import EksCluster
 from settings.edge import CloudFrontEdge
+from settings.registry import EcrRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pulumi_kubernetes import Provider
 
     from components.aws.cluster_base import ClusterBase
+    from components.registry_access import RegistryAccess
     from settings import Settings
     from settings.models import Model
     from settings.pools import Pool
@@ -81,6 +83,15 @@ def create_cluster_services(
         around=addon_services(settings, base, nodes, on_both),
         addons=addons,
     )
+
+
+def registry_access(settings: Settings, base: ClusterBase | None) -> RegistryAccess | None:
+    """Return the way to the stack's registry where it is the cluster's own account; elsewhere AWS is not asked."""
+    if base is None or base.repositories is None or not isinstance(settings.registry, EcrRegistry):
+        return None
+    from components.aws.ecr_access import ecr_access  # noqa: PLC0415 - see above
+
+    return ecr_access(settings.registry, settings.login, base.provider, base.repositories)
 
 
 def create_edge(

@@ -15,11 +15,9 @@ from pulumi_aws.ec2 import SecurityGroup
 from pulumi_aws.lb import Listener, LoadBalancer, TargetGroup
 from pulumi_aws.vpc import SecurityGroupEgressRule, SecurityGroupIngressRule
 
+from components.api_gateway import GATEWAY_PORT
 from components.aws.known_after import known_after
 
-GATEWAY_SERVICE: Final = "api-gateway"
-GATEWAY_PORT: Final = 8080
-"""Of the gateway's Service and of its pods: the load balancer goes to the pods themselves."""
 HTTPS_PORT: Final = 443
 # AWS's recommendation: TLS 1.3 and 1.2 with forward secrecy (ELB guide, security policies, 2026).
 TLS_POLICY: Final = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"

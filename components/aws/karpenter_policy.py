@@ -38,9 +38,7 @@ def controller_statements(cluster: EksCluster, *, node_role: str, queue_arn: str
         Statement(
             sid="FindTheCluster",
             actions=("eks:DescribeCluster",),
-            resources=(
-                f"arn:{cluster.partition}:eks:{cluster.region}:{cluster.account}:cluster/{cluster.name}",
-            ),
+            resources=(cluster.arn,),
         ),
     ]
 

@@ -26,8 +26,8 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.aws.known_after import known_after
 from components.aws.node_class import node_class_spec
-from components.aws.node_hardware import dealt_out, in_cluster_group
 from settings.cluster import EksCluster
+from settings.node_hardware import dealt_out, in_cluster_group
 from settings.pools import CapacityKind, Pool
 
 CLASS_GROUP: Final = "karpenter.k8s.aws"

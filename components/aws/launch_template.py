@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 from pulumi_aws.ec2 import LaunchTemplate, PlacementGroup
 
-from components.aws.node_hardware import (
+from components.aws.node_user_data import group_user_data
+from settings.cluster import EksCluster
+from settings.node_hardware import (
     Disk,
     disks,
     efa_interfaces,
     in_cluster_group,
 )
-from components.aws.node_user_data import group_user_data
-from settings.cluster import EksCluster
 from settings.pools import CapacityBlock, Pool, ReservedCapacity
 
 if TYPE_CHECKING:

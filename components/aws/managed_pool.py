@@ -19,8 +19,8 @@ from pulumi_aws.eks import NodeGroup, NodeGroupScalingConfigArgs
 
 from components.aws.known_after import known_after
 from components.aws.launch_template import PoolTemplate, PoolTemplateArgs
-from components.aws.node_hardware import dealt_out
 from settings.cluster import EksCluster
+from settings.node_hardware import dealt_out
 from settings.pools import CapacityBlock, CapacityKind, GpuPool, Pool
 
 NAME_MAX: Final = 63

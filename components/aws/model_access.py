@@ -1,4 +1,6 @@
-"""The right of one model to read its own weights from S3, handed to its pods by EKS Pod Identity.
+"""The right to read one model's weights from S3, handed to who reads them by EKS Pod Identity.
+
+That is the model itself where it streams them, or the Job that fills its claim.
 
 Owns: the role and its association with the model's service account. Does not own: the service account, and
 the bucket.
@@ -9,27 +11,23 @@ volume of its own to them, with a token for Pod Identity alone, whatever that fi
 is made, so the association must be there before the first one.
 """
 
-import hashlib
 from dataclasses import dataclass
-from typing import Final
 
 import pulumi
 from pulumi_aws.eks import PodIdentityAssociation
 
 from components.aws.known_after import known_after
 from components.aws.policy_document import Statement
-from components.aws.workload_role import WorkloadRole, WorkloadRoleArgs
+from components.aws.workload_role import WorkloadRole, WorkloadRoleArgs, cut_role_name
+from components.model_names import reader_account
 from settings.cluster import EksCluster
 from settings.models import Model
-from settings.weights import StreamedWeights
-
-ROLE_NAME_MAX: Final = 64
-DIGEST_LENGTH: Final = 8
+from settings.weights import bucket_and_prefix
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelAccessArgs:
-    """`model` streams its weights. `key_alias`: of the bucket's key, where the program made it."""
+    """`model`'s weights are read from a bucket. `key_alias`: of the bucket's key, where the program made it."""
 
     cluster: EksCluster
     cluster_name: pulumi.Input[str]
@@ -58,8 +56,7 @@ class ModelAccess(pulumi.ComponentResource):
             f"{name}-association",
             cluster_name=args.cluster_name,
             namespace=args.namespace,
-            # ModelService names the account like the model.
-            service_account=args.model.name,
+            service_account=reader_account(args.model),
             role_arn=role.arn,
             opts=child,
         )
@@ -68,31 +65,25 @@ class ModelAccess(pulumi.ComponentResource):
 
 
 def role_name(cluster: str, model: str) -> str:
-    """Return the role's name, unique in the account: cut, with a digest of what it stands for, where it is too long."""
-    whole = f"{cluster}-model-{model}"
-    if len(whole) <= ROLE_NAME_MAX:
-        return whole
-    digest = hashlib.sha256(whole.encode()).hexdigest()[:DIGEST_LENGTH]
-    return f"{whole[: ROLE_NAME_MAX - DIGEST_LENGTH - 1]}-{digest}"
+    """Return the role's name, unique in the account."""
+    return cut_role_name(f"{cluster}-model-{model}")
 
 
 def read_statements(cluster: EksCluster, model: Model, key_alias: str | None) -> list[Statement]:
     """Return the right to list and read the model's directory, and no other. Raises TypeError for a model without one."""
-    weights = model.weights
-    if not isinstance(weights, StreamedWeights):
-        message = f"model {model.name}: weights of kind {weights.kind} are not read from a bucket"
+    if model.read_from_s3 is None:
+        message = f"model {model.name}: weights of kind {model.weights.kind} are not read from a bucket"
         raise TypeError(message)
-    bucket = f"arn:{cluster.partition}:s3:::{weights.bucket}"
+    name, prefix = bucket_and_prefix(model.read_from_s3)
+    bucket = f"arn:{cluster.partition}:s3:::{name}"
     statements = [
-        Statement(
-            sid="ReadItsWeights", actions=("s3:GetObject",), resources=(f"{bucket}/{weights.prefix}/*",)
-        ),
+        Statement(sid="ReadItsWeights", actions=("s3:GetObject",), resources=(f"{bucket}/{prefix}/*",)),
         Statement(
             sid="ListItsWeights",
             actions=("s3:ListBucket",),
             resources=(bucket,),
             # Loaders ask for the directory with and without the slash at its end.
-            conditions={"StringLike": {"s3:prefix": [weights.prefix, f"{weights.prefix}/*"]}},
+            conditions={"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}},
         ),
     ]
     if key_alias is not None:

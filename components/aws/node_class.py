@@ -6,9 +6,9 @@ from typing import Any
 import pulumi
 
 from components.aws.launch_template import HOP_LIMIT
-from components.aws.node_hardware import Disk, disks, efa_interfaces, hardware
 from components.aws.node_user_data import class_user_data
 from settings.cluster import EksCluster
+from settings.node_hardware import Disk, disks, efa_interfaces, hardware
 from settings.pools import CapacityBlock, Pool, ReservedCapacity
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from components.aws.node_hardware import fast_pull, hardware
+from settings.node_hardware import fast_pull, hardware
 from settings.pools import Pool
 
 BOUNDARY: Final = "node-config"

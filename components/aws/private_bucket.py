@@ -4,14 +4,16 @@ Owns: the bucket and everything that is set on it. Does not own: who may read an
 lies in it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import pulumi
 from pulumi_aws.s3 import (
     Bucket,
     BucketLifecycleConfiguration,
     BucketLifecycleConfigurationRuleArgsDict,
+    BucketObjectLockConfiguration,
     BucketOwnershipControls,
     BucketPolicy,
     BucketPublicAccessBlock,
@@ -30,16 +32,27 @@ OLDEST_TLS: Final = "1.2"
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObjectLock:
+    """An object can neither be overwritten nor deleted for `days`, and is deleted after that."""
+
+    days: int
+    mode: Literal["governance", "compliance"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrivateBucketArgs:
     """`name` is unique in all of AWS. `protect`: no `pulumi destroy` takes the bucket.
 
     versioned: what is deleted or overwritten can be brought back for a while. Not for what deletes its own old objects.
+    lock: needs versions, and is for the life of the bucket. statements: of its policy, beside those of every bucket.
     """
 
     name: str
     key_arn: pulumi.Input[str]
     protect: bool
     versioned: bool
+    lock: ObjectLock | None = None
+    statements: Sequence[Statement] = ()
 
 
 class PrivateBucket(pulumi.ComponentResource):
@@ -56,9 +69,10 @@ class PrivateBucket(pulumi.ComponentResource):
         bucket = Bucket(
             f"{name}-bucket",
             bucket=args.name,
+            object_lock_enabled=True if args.lock else None,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
-        closed = self._close(name, bucket)
+        closed = self._close(name, bucket, args.statements)
         BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=bucket.bucket,
@@ -74,12 +88,17 @@ class PrivateBucket(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
-        self._lifecycle(name, self._versions(name, bucket) if args.versioned else bucket.bucket, args)
+        versions = self._versions(name, bucket) if args.versioned else bucket.bucket
+        self._lifecycle(name, versions, args)
+        if args.lock is not None:
+            lock = self._lock(name, versions, args.lock)
+            # Known with its lock: what is written before would not be kept.
+            closed = known_after(closed, lock)
         self.name = known_after(bucket.bucket, closed)
         self.arn = known_after(bucket.arn, closed)
         self.register_outputs({"name": self.name, "arn": self.arn})
 
-    def _close(self, name: str, bucket: Bucket) -> pulumi.Output[str]:
+    def _close(self, name: str, bucket: Bucket, statements: Sequence[Statement]) -> pulumi.Output[str]:
         """Close it, one step after the other: S3 answers two at once with OperationAborted."""
         block = BucketPublicAccessBlock(
             f"{name}-private",
@@ -99,7 +118,9 @@ class PrivateBucket(pulumi.ComponentResource):
         policy = BucketPolicy(
             f"{name}-policy",
             bucket=ownership.bucket,
-            policy=policy_document(bucket_statements(bucket.arn, pulumi.Output.concat(bucket.arn, "/*"))),
+            policy=policy_document(
+                [*bucket_statements(bucket.arn, pulumi.Output.concat(bucket.arn, "/*")), *statements]
+            ),
             opts=self._child,
         )
         return policy.id
@@ -113,11 +134,21 @@ class PrivateBucket(pulumi.ComponentResource):
         )
         return versioning.bucket
 
+    def _lock(self, name: str, bucket: pulumi.Output[str], lock: ObjectLock) -> pulumi.Output[str]:
+        configuration = BucketObjectLockConfiguration(
+            f"{name}-lock",
+            bucket=bucket,
+            object_lock_enabled="Enabled",
+            rule={"default_retention": {"mode": lock.mode.upper(), "days": lock.days}},
+            opts=self._child,
+        )
+        return configuration.id
+
     def _lifecycle(self, name: str, bucket: pulumi.Output[str], args: PrivateBucketArgs) -> None:
         BucketLifecycleConfiguration(
             f"{name}-lifecycle",
             bucket=bucket,
-            rules=[lifecycle_rule(versioned=args.versioned)],
+            rules=[locked_rule(args.lock) if args.lock else lifecycle_rule(versioned=args.versioned)],
             opts=self._child,
         )
 
@@ -137,6 +168,18 @@ def lifecycle_rule(*, versioned: bool) -> BucketLifecycleConfigurationRuleArgsDi
         "id": "old-versions-and-broken-uploads",
         "noncurrent_version_expiration": {"noncurrent_days": NONCURRENT_DAYS},
         "expiration": {"expired_object_delete_marker": True},
+    }
+
+
+def locked_rule(lock: ObjectLock) -> BucketLifecycleConfigurationRuleArgsDict:
+    """Return the one rule of a bucket that is written once: what is old goes, when its lock has ended."""
+    return {
+        "id": "old-objects-and-broken-uploads",
+        "status": "Enabled",
+        "filter": {"prefix": ""},
+        "abort_incomplete_multipart_upload": {"days_after_initiation": UPLOAD_DAYS},
+        "expiration": {"days": lock.days + 1},
+        "noncurrent_version_expiration": {"noncurrent_days": 1},
     }
 
 

@@ -21,9 +21,6 @@ from pulumi_aws.vpc import SecurityGroupIngressRule
 from components.aws.known_after import known_after
 from settings.cluster import EksCluster
 
-INTERFACES: Final = ("ec2", "ecr.api", "ecr.dkr", "eks-auth")
-IN_CHINA: Final = ("ec2", "ecr.api", "ecr.dkr")
-"""Those of INTERFACES whose name is known in the partition aws-cn: each has a prefix there that others lack (eksctl's table)."""
 HTTPS: Final = 443
 
 
@@ -90,6 +87,5 @@ class VpcEndpoints(pulumi.ComponentResource):
 
 def interface_services(cluster: EksCluster) -> dict[str, str]:
     """Return the services that get an interface endpoint, with the names that they have in the cluster's region."""
-    if cluster.partition == "aws-cn":
-        return {service: f"cn.com.amazonaws.{cluster.region}.{service}" for service in IN_CHINA}
-    return {service: f"com.amazonaws.{cluster.region}.{service}" for service in INTERFACES}
+    prefix = "cn.com.amazonaws" if cluster.partition == "aws-cn" else "com.amazonaws"
+    return {service: f"{prefix}.{cluster.region}.{service}" for service in cluster.interface_endpoints}

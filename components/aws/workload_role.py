@@ -4,8 +4,10 @@ Owns: the role, its policy and, unless an EKS add-on brings its own, the associa
 account. Does not own: the service account.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 from pulumi_aws.eks import PodIdentityAssociation
@@ -13,6 +15,9 @@ from pulumi_aws.iam import Role, RolePolicy, RolePolicyAttachment
 
 from components.aws.known_after import known_after
 from components.aws.policy_document import Statement, pod_identity_trust, policy_document
+
+ROLE_NAME_MAX: Final = 64
+DIGEST_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,14 @@ class WorkloadRoleArgs:
     statements: Sequence[Statement] = ()
     managed_policies: Sequence[str] = ()
     account: ServiceAccountRef | None = None
+
+
+def cut_role_name(whole: str) -> str:
+    """Return a role's name, unique in the account: cut, with a digest of what it stands for, where it is too long."""
+    if len(whole) <= ROLE_NAME_MAX:
+        return whole
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:DIGEST_LENGTH]
+    return f"{whole[: ROLE_NAME_MAX - DIGEST_LENGTH - 1]}-{digest}"
 
 
 class WorkloadRole(pulumi.ComponentResource):

@@ -1,4 +1,4 @@
-"""Which files of a model are taken, and how they are laid out as layers of an image. Pure, but for `lay_out`."""
+"""Which files of a model are taken, and how they are laid out as layers of an image. Pure, but for `lay_out` and `settle`."""
 
 import os
 import re
@@ -26,6 +26,10 @@ _SUM: Final = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<path>.+)")
 
 class Refused(Exception):  # noqa: N818 - it says what happened, and is caught under this name
     """What is wrong with the request or the files, in one sentence for the user."""
+
+
+class Damaged(Refused):
+    """A file came otherwise than the source lists it: the next try may bring it whole."""
 
 
 def checked_path(path: str) -> str:
@@ -108,28 +112,31 @@ def parsed_manifest(text: str) -> dict[str, str]:
     return sums
 
 
-def lay_out(downloaded: Path, out: Path, sums: Mapping[str, str], count: int) -> list[int]:
-    """Move the files of `sums` into out/layer-00 and on, with the manifest in the last. Returns the bytes of each layer."""
+def lay_out(downloaded: Path, out: Path, sums: Mapping[str, str], *, count: int, folder: str) -> list[int]:
+    """Move the files of `sums` into out/layer-00/`folder` and on, with the manifest in the last. Returns the bytes of each layer.
+
+    The folder is part of the layer: one that the builder makes has the time of the build, and with it the layer.
+    """
     sizes = {path: (downloaded / path).stat().st_size for path in sums}
     rows = layers(sizes, count)
     for index, row in enumerate(rows):
-        layer = out / f"layer-{index:02d}"
+        layer = out / f"layer-{index:02d}" / folder
         layer.mkdir(parents=True)
         for path in row:
             target = layer / path
             target.parent.mkdir(parents=True, exist_ok=True)
             # Inside of one file system: no byte is copied.
             (downloaded / path).rename(target)
-    (out / f"layer-{count - 1:02d}" / MANIFEST).write_text(manifest(sums))
+    (out / f"layer-{count - 1:02d}" / folder / MANIFEST).write_text(manifest(sums))
     for index in range(count):
-        _settle(out / f"layer-{index:02d}")
+        settle(out / f"layer-{index:02d}")
     return [sum(sizes[path] for path in row) for row in rows]
 
 
-def _settle(layer: Path) -> None:
-    """Give all that is in the layer one time, and rights that do not depend on who built it."""
-    for path in sorted(layer.rglob("*"), reverse=True):
+def settle(folder: Path) -> None:
+    """Give all that is in the folder one time, and rights that do not depend on who built it."""
+    for path in sorted(folder.rglob("*"), reverse=True):
         path.chmod(0o755 if path.is_dir() else 0o644)
         os.utime(path, (MODIFIED, MODIFIED))
-    layer.chmod(0o755)
-    os.utime(layer, (MODIFIED, MODIFIED))
+    folder.chmod(0o755)
+    os.utime(folder, (MODIFIED, MODIFIED))

@@ -9,12 +9,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from weight_layers import MANIFEST, Refused, parsed_manifest
+from weight_layers import MANIFEST, Damaged, Refused, parsed_manifest
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 # As long as a commit, so that one setting holds either; 160 bits of SHA-256 can not be hit by another manifest.
 _MANIFEST_HASH: Final = re.compile(r"[0-9a-f]{40,64}")
 _REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+# Without a password, a query or a fragment: build arguments stand in the image's history.
+_ENDPOINT: Final = re.compile(r"(?P<scheme>https?)://(?P<host>[\w.-]+)(:\d{1,5})?(/[\w./-]*)?", re.ASCII)
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>[^/].*?)/?")
 _CHUNK_BYTES: Final = 8 * 2**20
 
@@ -192,28 +195,52 @@ def checked_request(source: str, model: str, revision: str) -> None:
         )
 
 
-def source_of(source: str, model: str, revision: str, token: str | None, credentials: Path) -> Source:
-    """Return the source with a real client. The clients' packages are installed in the image's stage `weights` only."""
+def checked_endpoint(source: str, endpoint: str) -> None:
+    """Check the address of a mirror or store; empty is the source's own.
+
+    :raises Refused: it holds more than an address, or what it says could be changed on its way.
+    """
+    if not endpoint:
+        return
+    found = _ENDPOINT.fullmatch(endpoint)
+    if found is None:
+        # Not repeated: it may hold a password.
+        raise Refused(
+            "The endpoint is not http(s)://HOST[:PORT][/PATH]: a user or password belongs into a secret."
+        )
+    # A bucket's files are pinned by the revision, and its keys are never sent; a hub's list and token are.
+    if source != "s3" and found["scheme"] == "http" and found["host"] not in _LOOPBACK:
+        raise Refused(
+            f"The endpoint {endpoint} is not https, but a hub is sent the token, and files are compared with what it lists."
+        )
+
+
+def source_of(
+    source: str, model: str, revision: str, *, endpoint: str, token: str | None, credentials: Path
+) -> Source:
+    """Return the source with a real client. The clients' packages are installed where weights are fetched, and in no engine's image."""
+    address = endpoint or None
     if source == "huggingface":
         # False: no token of the environment either.
-        client = import_module("huggingface_hub").HfApi(token=token or False)
+        client = import_module("huggingface_hub").HfApi(endpoint=address, token=token or False)
         return HuggingFace(client=client, model=model, revision=revision)
     if source == "modelscope":
-        client = import_module("modelscope_hub").HubApi(token=token)
+        client = import_module("modelscope_hub").HubApi(endpoint=address, token=token)
         return ModelScope(client=client, model=model, revision=revision)
     if credentials.exists():
-        # The profile `default` may hold `region` and, for a store that is not Amazon's, `endpoint_url`.
+        # The profile `default` may hold `region` and, where no endpoint is given, `endpoint_url`.
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
     found = _S3_URI.fullmatch(model)
     assert found is not None, "checked_request was not called"  # noqa: S101 - a mistake of this program
-    client = import_module("boto3").client("s3")
+    client = import_module("boto3").client("s3", endpoint_url=address)
     return Bucket(client=client, bucket=found["bucket"], prefix=found["prefix"], revision=revision)
 
 
 def verified(file: Path, path: str, said: Checksum) -> str:
     """Return the file's SHA-256.
 
-    :raises Refused: it is not the file that the source lists, or the source lists no checksum.
+    :raises Damaged: it is not the file that the source lists.
+    :raises Refused: the source lists no checksum.
     """
     sha256 = hashlib.sha256()
     git = hashlib.sha1(b"blob %d\0" % file.stat().st_size, usedforsecurity=False)
@@ -229,5 +256,5 @@ def verified(file: Path, path: str, said: Checksum) -> str:
     else:
         raise Refused(f"The source lists no checksum of {path}.")
     if found != expected:
-        raise Refused(f"The {name} of {path} is {found}, but the source lists {expected}.")
+        raise Damaged(f"The {name} of {path} is {found}, but the source lists {expected}.")
     return sha256.hexdigest()

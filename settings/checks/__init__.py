@@ -8,20 +8,31 @@ from collections.abc import Callable
 from typing import Final
 
 from settings.checks import (
+    adapters,
     addons,
+    audit,
     capacity,
     cluster,
+    cost,
     data,
     eks,
+    filters,
+    gateway,
     hardware,
+    images,
+    kong,
+    limits,
     pools,
+    rollout,
+    scaling,
+    secrets,
+    security,
     selection,
     serving,
     state,
     storage,
 )
 from settings.draft import Draft
-from settings.not_yet import not_deployed_yet
 from settings.problems import Problem
 
 CHECKS: Final[tuple[Callable[[Draft], list[Problem]], ...]] = (
@@ -30,13 +41,24 @@ CHECKS: Final[tuple[Callable[[Draft], list[Problem]], ...]] = (
     storage.check,
     state.check,
     addons.check,
+    secrets.check,
+    audit.check,
+    gateway.check,
+    limits.check,
+    kong.check,
+    security.check,
     data.check,
     pools.check,
     selection.check,
+    images.check,
+    scaling.check,
     serving.check,
+    filters.check,
+    rollout.check,
+    adapters.check,
     hardware.check,
     capacity.check,
-    not_deployed_yet,
+    cost.check,
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError
 
 from settings.addon_catalogue import CATALOGUE, Unit
@@ -13,9 +13,11 @@ from settings.checks.naming import at, listed
 from settings.cluster import EksCluster, RehearsalCluster
 from settings.draft import Draft
 from settings.edge import CloudFrontEdge
+from settings.keda import DEMAND_AT_ZERO, KedaScaling
 from settings.pools import GpuPool, KarpenterProvisioner
 from settings.problems import Problem
 from settings.registry import EcrRegistry
+from settings.scaling import HpaScaling
 
 # What makes and holds something on AWS itself, and so needs a cluster that this program makes there.
 ONLY_ON_EKS = {
@@ -27,21 +29,14 @@ ONLY_ON_EKS = {
 
 def check(draft: Draft, catalogue: tuple[Unit, ...] = CATALOGUE) -> list[Problem]:
     """Return the problems of the add-ons. `catalogue` is another one in tests."""
-    if draft.addons is None or draft.cluster is None or draft.edge is None or draft.database is None:
+    if draft.asked is None:
         return []
-    asked = Asked(
-        addons=draft.addons,
-        cluster=draft.cluster,
-        pools=draft.pools,
-        models=tuple(model for model in draft.models if model.enabled),
-        edge=draft.edge,
-        database=draft.database,
-        catalogue=catalogue,
-    )
-    choices = _Choices(asked)
+    choices = _Choices(replace(draft.asked, catalogue=catalogue))
     problems = [
         *_places(choices),
         *_wanted(choices, draft),
+        *_scalers(choices, draft),
+        *_prometheus_address(choices, draft),
         *_wanted_on_eks(choices, draft),
         *_needs(choices),
     ]
@@ -99,16 +94,58 @@ def _wanted(choices: _Choices, draft: Draft) -> Iterable[Problem]:
         reason = "nothing would run the database"
         fix = f"write cloudnative_pg: {_on(choices)}, or `database: {{kind: off}}`"
         yield choices.problem("cloudnative_pg", reason, fix)
-    if choices["prometheus_adapter"] != "off" or isinstance(draft.cluster, RehearsalCluster):
+    if models and choices["envoy_gateway"] == "existing" and choices["gateway_api"] == "off":
+        reason = "routes to the models, for the envoy_gateway that exists, are of its kinds"
+        yield choices.problem("gateway_api", reason, "write gateway_api: existing, or envoy_gateway: off")
+
+
+def _scalers(choices: _Choices, draft: Draft) -> Iterable[Problem]:
+    """What scalers read their numbers from, and that is off."""
+    rehearsed = isinstance(draft.cluster, RehearsalCluster)
+    for model in choices.asked.models:
+        scaling = model.autoscaling
+        needs: dict[str, str] = {}
+        if isinstance(scaling, HpaScaling) and not rehearsed:
+            needs["prometheus_adapter"] = "its autoscaler reads the GPUs' load from Prometheus Adapter"
+        if isinstance(scaling, KedaScaling):
+            needs["keda"] = "nothing would act on its ScaledObject"
+            needs["prometheus"] = "its signals are read from Prometheus"
+            if "gpu-utilization" in scaling.signals and not rehearsed:
+                needs["dcgm_exporter"] = "nothing would measure the GPUs' load"
+            if DEMAND_AT_ZERO in scaling.signals:
+                needs["envoy_gateway"] = f"the signal {DEMAND_AT_ZERO} is a metric of Envoy's"
+        for addon, reason in needs.items():
+            if choices[addon] == "off":
+                yield Problem(
+                    at(model, "autoscaling", "kind"),
+                    scaling.kind,
+                    f"{reason}, and addons.{addon} is off",
+                    f"write addons.{addon}: {_on(choices)}, or scale the model in another way",
+                )
+
+
+def _prometheus_address(choices: _Choices, draft: Draft) -> Iterable[Problem]:
+    """Where a Prometheus answers that is not the program's own, for those that ask it."""
+    observability = draft.observability
+    if observability is None:
         return
-    for model in models:
-        if model.autoscaling.kind == "hpa":
-            yield Problem(
-                at(model, "autoscaling", "kind"),
-                "hpa",
-                "its autoscaler reads the GPUs' load from Prometheus Adapter, and addons.prometheus_adapter is off",
-                f"write addons.prometheus_adapter: {_on(choices)}, or scale the model in another way",
-            )
+    address = observability.prometheus_url
+    asked_by = [at(m, "autoscaling") for m in choices.asked.models if isinstance(m.autoscaling, KedaScaling)]
+    asked_by += ["addons.prometheus_adapter"] if choices["prometheus_adapter"] == "managed" else []
+    if choices["prometheus"] == "existing" and address is None and asked_by:
+        yield Problem(
+            "observability.prometheus_url",
+            None,
+            f"addons.prometheus is existing, and {listed(asked_by)} must know where it answers",
+            "write its address inside the cluster, e.g. http://prometheus.monitoring.svc.cluster.local:9090",
+        )
+    elif choices["prometheus"] != "existing" and address is not None:
+        yield Problem(
+            "observability.prometheus_url",
+            address,
+            f"addons.prometheus is {choices['prometheus']}, so nobody would ask there",
+            "remove it, or write addons.prometheus: existing",
+        )
 
 
 def _wanted_on_eks(choices: _Choices, draft: Draft) -> Iterable[Problem]:

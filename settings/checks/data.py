@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+from settings.audit import S3Audit
 from settings.checks.cluster import TAKEN_NAMESPACES
 from settings.cluster import EksCluster
 from settings.database import Backups, NoBackups, Postgres
@@ -15,6 +16,7 @@ from settings.storage import CompatibleBucket, CreatedBucket, ExistingBucket
 AMAZON: Final = ""
 
 Bucket = CreatedBucket | ExistingBucket | CompatibleBucket
+AUDIT: Final = "audit.bucket"
 
 
 def check(draft: Draft) -> list[Problem]:
@@ -62,6 +64,10 @@ def _shared(draft: Draft) -> Iterable[Problem]:
                 f"{first} is in this bucket already, and each deletes what it takes for its own old objects"
             )
             yield Problem(f"{path}.name", bucket.name, reason, "give each a bucket of its own")
+    # Its own bucket too, in which nothing can be deleted.
+    if isinstance(draft.audit, S3Audit) and (first := seen.get((AMAZON, draft.audit.bucket))):
+        reason = f"{first} is in this bucket, and could delete nothing there"
+        yield Problem(AUDIT, draft.audit.bucket, reason, "give the audit log a bucket of its own")
 
 
 def _state_bucket(draft: Draft) -> dict[tuple[str, str], str]:

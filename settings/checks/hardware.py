@@ -3,40 +3,41 @@
 from collections.abc import Iterable
 from typing import Final
 
-from settings.checks.naming import at
+from settings.advice import advice
+from settings.checks.naming import at, of_versions
 from settings.draft import Draft
+from settings.engine import Engine
 from settings.facts import GpuFacts, ModelFacts, instances, models
 from settings.fit import memory_fit
 from settings.models import Model
 from settings.packing import AGENTS_CPU_M, AGENTS_MEMORY_MIB, room_of
 from settings.pools import GpuPool
 from settings.problems import Problem
+from settings.shapes import SPLITS, cannot_deal_out, deals_experts_unevenly, splits_up_to
 
-# Tensor parallel sizes that are worth proposing: nodes have 1, 4 or 8 GPUs.
-SPLITS: Final = (1, 2, 4, 8)
 # bfloat16 arithmetic came with Ampere.
 BFLOAT16_SINCE: Final = (8, 0)
 
 
 def check(draft: Draft) -> list[Problem]:
     """Return the problems between models and hardware."""
-    problems: list[Problem] = []
-    for model in draft.models:
-        facts, pool = models().get(model.model), draft.pool_of(model)
-        gpu = _gpu_of(pool)
-        split: list[Problem] = [] if facts is None else list(_split(model, facts))
-        problems += split
-        if pool is None or gpu is None:
-            continue
-        problems += _node(model, pool)
-        too_wide = list(_width(model, pool, gpu))
-        problems += too_wide
-        if facts is not None:
-            problems += _capability(model, facts, gpu)
-            # How much a GPU holds means little while the number of GPUs is wrong.
-            if not split and not too_wide:
-                problems += _memory(model, facts, gpu)
-    return problems
+    return of_versions(draft.models, lambda model: _model(model, draft.pool_of(model)))
+
+
+def _model(model: Model, pool: GpuPool | None) -> Iterable[Problem]:
+    facts, gpu = models().get(model.model), _gpu_of(pool)
+    split: list[Problem] = [] if facts is None else list(_split(model, facts))
+    yield from split
+    if pool is None or gpu is None:
+        return
+    yield from _node(model, pool)
+    too_wide = list(_width(model, pool, gpu))
+    yield from too_wide
+    if facts is not None:
+        yield from _capability(model, facts, gpu)
+        # How much a GPU holds means little while the number of GPUs is wrong.
+        if not split and not too_wide:
+            yield from _memory(model, facts, gpu)
 
 
 def _gpu_of(pool: GpuPool | None) -> GpuFacts | None:
@@ -47,24 +48,28 @@ def _gpu_of(pool: GpuPool | None) -> GpuFacts | None:
 def _split(model: Model, facts: ModelFacts) -> Iterable[Problem]:
     """Tensor parallelism deals the attention heads out to GPUs; KV heads are dealt out evenly, or copied."""
     size = model.engine.tensor_parallel_size
-    path = at(model, "engine", "tensor_parallel_size")
-    sizes = [n for n in SPLITS if _deals_out(facts, n)]
-    if not _deals_out(facts, size):
-        heads = f"{facts.attention_heads} attention heads and {facts.kv_heads} KV heads"
-        reason = f"{heads} can not be dealt out to {size} GPUs"
-        yield Problem(path, size, reason, f"use one of: {', '.join(map(str, sizes))}")
+    reason = cannot_deal_out(facts, size)
+    if reason:
+        sizes = ", ".join(map(str, splits_up_to(facts, max(SPLITS))))
+        yield Problem(at(model, "engine", "tensor_parallel_size"), size, reason, f"use one of: {sizes}")
     if model.engine.enable_expert_parallel and not facts.experts:
-        reason = f"{model.model} has no experts to deal out"
         yield Problem(
             path=at(model, "engine", "enable_expert_parallel"),
             value=True,
-            reason=reason,
+            reason=f"{model.model} has no experts to deal out",
             fix="remove the key",
         )
-
-
-def _deals_out(facts: ModelFacts, size: int) -> bool:
-    return facts.attention_heads % size == 0 and (facts.kv_heads % size == 0 or size % facts.kv_heads == 0)
+    elif (
+        model.engine.enable_expert_parallel
+        and reason is None
+        and (uneven := deals_experts_unevenly(facts, size))
+    ):
+        yield Problem(
+            path=at(model, "engine", "enable_expert_parallel"),
+            value=True,
+            reason=uneven,
+            fix="remove the key, so that each GPU has a slice of every expert, or use another tensor_parallel_size",
+        )
 
 
 def _width(model: Model, pool: GpuPool, gpu: GpuFacts) -> Iterable[Problem]:
@@ -80,19 +85,34 @@ def _width(model: Model, pool: GpuPool, gpu: GpuFacts) -> Iterable[Problem]:
         )
 
 
+def lacks_kernels(facts: ModelFacts, gpu: GpuFacts) -> str | None:
+    """Say why a GPU is too old for how weights are quantized, or nothing."""
+    if gpu.compute_capability >= facts.min_compute_capability:
+        return None
+    need = ".".join(map(str, facts.min_compute_capability))
+    return f"{facts.quantization} weights need compute capability {need}, and {_capability_of(gpu)}"
+
+
+def lacks_bfloat16(engine: Engine, gpu: GpuFacts) -> str | None:
+    """Say why a GPU can not compute in the type that is asked for, or nothing."""
+    if engine.dtype != "bfloat16" or gpu.compute_capability >= BFLOAT16_SINCE:
+        return None
+    return f"bfloat16 needs compute capability 8.0, and {_capability_of(gpu)}"
+
+
+def _capability_of(gpu: GpuFacts) -> str:
+    return f"{gpu.name} has {'.'.join(map(str, gpu.compute_capability))}"
+
+
 def _capability(model: Model, facts: ModelFacts, gpu: GpuFacts) -> Iterable[Problem]:
-    have = ".".join(map(str, gpu.compute_capability))
-    if gpu.compute_capability < facts.min_compute_capability:
-        need = ".".join(map(str, facts.min_compute_capability))
-        reason = f"{facts.quantization} weights need compute capability {need}, and {gpu.name} has {have}"
+    if reason := lacks_kernels(facts, gpu):
         yield Problem(
             at(model, "model"),
             model.model,
             reason,
             "select a pool with a newer GPU, or weights without this quantization",
         )
-    if model.engine.dtype == "bfloat16" and gpu.compute_capability < BFLOAT16_SINCE:
-        reason = f"bfloat16 needs compute capability 8.0, and {gpu.name} has {have}"
+    if reason := lacks_bfloat16(model.engine, gpu):
         yield Problem(
             at(model, "engine", "dtype"),
             "bfloat16",
@@ -109,19 +129,7 @@ def _memory(model: Model, facts: ModelFacts, gpu: GpuFacts) -> Iterable[Problem]
     reason = (
         f"does not fit {gpu.name} ({engine.max_num_seqs} requests of {engine.max_model_len:,} tokens): {fit}"
     )
-    choices: list[str] = []
-    if fit.most_sequences:
-        choices.append(f"max_num_seqs: {fit.most_sequences}")
-    if fit.longest_context:
-        choices.append(f"max_model_len: {fit.longest_context}")
-    wider = (
-        size for size in SPLITS if engine.tensor_parallel_size < size <= gpu.count and _deals_out(facts, size)
-    )
-    asked = ((size, engine.model_copy(update={"tensor_parallel_size": size})) for size in wider)
-    choices += [
-        f"tensor_parallel_size: {size}" for size, split in asked if memory_fit(facts, split, gpu).fits
-    ][:1]
-    choices.append("a pool whose GPUs have more memory")
+    choices = [*advice(facts, engine, gpu).settings(), "a pool whose GPUs have more memory"]
     yield Problem(
         at(model, "engine"),
         f"max_num_seqs {engine.max_num_seqs}, max_model_len {engine.max_model_len}",

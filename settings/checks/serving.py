@@ -1,41 +1,31 @@
-"""What a model says about itself: image, resources, paths, scaling, rollout and times."""
+"""What a model says about itself: image, resources, paths and times."""
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from settings.checks.naming import at, listed, repeated
+from settings.checks.amounts import requests_within_limits
+from settings.checks.images import named_by_digest
+from settings.checks.naming import at, listed, of_versions
 from settings.draft import Draft
 from settings.facts import models
 from settings.models import Model
 from settings.problems import Problem
-from settings.scaling import CanaryRollout, FixedScaling, HpaScaling, KedaScaling
 from settings.structure import suggest
 from settings.weights import BakedWeights, CachedWeights
-
-WHOLE = 100
-DEMAND_AT_ZERO = "gateway-demand"
 
 
 def check(draft: Draft) -> list[Problem]:
     """Return the problems of each model by itself."""
-    problems: list[Problem] = []
+
+    def release(model: Model) -> Iterable[Problem]:
+        yield from _facts(model)
+        yield from _paths(model)
+        yield from named_by_digest(model.image, at(model, "image"), draft)
+
+    problems = of_versions(draft.models, release)
     for model in draft.models:
-        problems += [
-            *_facts(model),
-            *_resources(model),
-            *_scaling(model),
-            *_rollout(model),
-            *_paths(model),
-            *_times(model),
-        ]
-        if draft.environment == "prod" and model.image.digest is None:
-            fix = "add `digest: sha256:...` as the push printed it"
-            problems.append(
-                Problem(
-                    at(model, "image", "digest"), None, "prod runs images by digest: a tag can be moved", fix
-                )
-            )
+        resources = requests_within_limits(model.resources, at(model, "resources", "requests"))
+        problems += [*resources, *_times(model), *_objectives(model)]
     return problems
 
 
@@ -60,81 +50,6 @@ def _facts(model: Model) -> Iterable[Problem]:
             model.engine.max_model_len,
             reason,
             f"write {facts.max_positions} or less",
-        )
-
-
-def _resources(model: Model) -> Iterable[Problem]:
-    requests, limits = model.resources.requests, model.resources.limits
-    path = at(model, "resources", "requests")
-    if requests.cpu_m > limits.cpu_m:
-        yield Problem(
-            f"{path}.cpu",
-            requests.cpu,
-            f"requests more than its limit ({limits.cpu})",
-            "raise the limit or lower the request",
-        )
-    if requests.memory_mib > limits.memory_mib:
-        yield Problem(
-            f"{path}.memory",
-            requests.memory,
-            f"requests more than its limit ({limits.memory})",
-            "raise the limit or lower the request",
-        )
-
-
-def _scaling(model: Model) -> Iterable[Problem]:
-    scaling = model.autoscaling
-    if isinstance(scaling, FixedScaling):
-        return
-    path = at(model, "autoscaling", "min")
-    if scaling.min > scaling.max:
-        yield Problem(
-            path,
-            scaling.min,
-            f"min is above max ({scaling.max})",
-            f"write a min of at most {scaling.max}, or raise max",
-        )
-    if isinstance(scaling, HpaScaling) and scaling.min == 0:
-        reason = "at zero replicas there is no GPU utilisation, so nothing would ever scale it up again"
-        yield Problem(path, 0, reason, f"write min: 1, or use `kind: keda` with the signal {DEMAND_AT_ZERO}")
-    if isinstance(scaling, KedaScaling):
-        if scaling.min == 0 and DEMAND_AT_ZERO not in scaling.signals:
-            signals = listed(scaling.signals)
-            reason = f"at zero replicas the engine reports nothing: {signals} would never scale it up again"
-            yield Problem(path, 0, reason, f"add the signal {DEMAND_AT_ZERO}, or write min: 1")
-        yield from repeated(scaling.signals, at(model, "autoscaling", "signals"), "the signal")
-
-
-def _rollout(model: Model) -> Iterable[Problem]:
-    rollout = model.rollout
-    if isinstance(rollout, CanaryRollout):
-        yield from _canary(rollout.steps, at(model, "rollout", "steps"))
-        return
-    path = at(model, "rollout", "max_unavailable")
-    if rollout.max_surge == 0 and rollout.max_unavailable == 0:
-        yield Problem(
-            path,
-            0,
-            "with no replica more and none less a new version could never come in",
-            "write max_surge: 1 or max_unavailable: 1",
-        )
-    elif model.min_replicas > 1 and rollout.max_unavailable >= model.min_replicas:
-        reason = f"a new version would take all {model.min_replicas} replicas away at once"
-        yield Problem(path, rollout.max_unavailable, reason, f"write {model.min_replicas - 1} or less")
-
-
-def _canary(steps: Sequence[int], path: str) -> Iterable[Problem]:
-    fix = "write rising percentages that end at 100, e.g. [5, 25, 50, 100]"
-    for index, step in enumerate(steps):
-        if not 0 < step <= WHOLE:
-            yield Problem(
-                f"{path}[{index}]", step, "is no share of the traffic: more than 0, at most 100 percent", fix
-            )
-    if any(later <= earlier for earlier, later in pairwise(steps)):
-        yield Problem(path, list(steps), "the steps do not rise", fix)
-    if steps[-1] != WHOLE:
-        yield Problem(
-            path, list(steps), "the last step is not 100, so the old version would stay for ever", fix
         )
 
 
@@ -170,4 +85,17 @@ def _times(model: Model) -> Iterable[Problem]:
             ready,
             reason,
             f"write at least {startup}, and time for a new node and its image",
+        )
+
+
+def _objectives(model: Model) -> Iterable[Problem]:
+    """An objective of what the engine never counts would never be broken."""
+    seconds = model.objectives.inter_token_seconds
+    if seconds is not None and model.task == "embed":
+        reason = "an embedding is answered whole: there is no time between its tokens"
+        yield Problem(
+            at(model, "objectives", "inter_token_seconds"),
+            seconds,
+            reason,
+            "remove it, or use first_token_seconds",
         )

@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from typing import Final
 
-from settings.checks.naming import at
+from settings.checks.amounts import requests_within_limits
+from settings.checks.images import named_by_digest
+from settings.checks.naming import at, of_versions
 from settings.cluster import EksCluster
 from settings.draft import Draft
 from settings.edge import CloudFrontEdge
 from settings.models import Model
 from settings.problems import Problem
 from settings.storage import CreatedBucket, EfsShare, ExistingBucket, NoBucket, NoShare, Storage
-from settings.weights import CachedWeights, StreamedWeights
+from settings.weights import CachedWeights, StreamedWeights, bucket_and_prefix
 
 # Elastic Load Balancing, CreateLoadBalancer: "must not begin with internal-".
 RESERVED_PREFIX: Final = "internal-"
@@ -21,10 +23,10 @@ def check(draft: Draft) -> list[Problem]:
     if draft.cluster is None:
         return []
     problems = [*_edge(draft)]
-    if draft.storage is not None:
-        problems += _kinds(draft.storage, draft)
-        for model in draft.models:
-            problems += [*_streamed(model, draft.storage, draft), *_cached(model, draft.storage, draft)]
+    if (storage := draft.storage) is not None:
+        problems += _kinds(storage, draft)
+        problems += of_versions(draft.models, lambda model: _weights(model, storage, draft))
+        problems += _fetch(storage, draft)
     return problems
 
 
@@ -75,26 +77,82 @@ def _edge(draft: Draft) -> Iterable[Problem]:
         )
 
 
-def _streamed(model: Model, storage: Storage, draft: Draft) -> Iterable[Problem]:
-    if not isinstance(model.weights, StreamedWeights):
+def _weights(model: Model, storage: Storage, draft: Draft) -> Iterable[Problem]:
+    yield from _read(model, storage, draft)
+    yield from _pinned(model)
+    yield from _cached(model, storage, draft)
+    yield from _filled(model, storage)
+
+
+def _read(model: Model, storage: Storage, draft: Draft) -> Iterable[Problem]:
+    """Who streams weights, or fills a claim from a bucket, must have the right to read it."""
+    uri = model.read_from_s3
+    if uri is None:
         return
-    bucket, path = storage.bucket, at(model, "weights", "uri")
+    bucket, (name, prefix) = storage.bucket, bucket_and_prefix(uri)
+    path = at(model, "weights" if isinstance(model.weights, StreamedWeights) else "source", "uri")
     if isinstance(bucket, NoBucket):
         if isinstance(draft.cluster, EksCluster):
-            name = model.weights.bucket
             yield Problem(
                 path,
-                model.weights.uri,
+                uri,
                 "no role may read it: the stack names no bucket",
                 f"add `vllm-platform:storage: {{bucket: {{kind: existing, name: {name}}}}}`, or kind created",
             )
-    elif model.weights.bucket != bucket.name:
+    elif name != bucket.name:
         yield Problem(
             path,
-            model.weights.uri,
+            uri,
             f"lies in another bucket than the stack's, {bucket.name}, the only one that models may read",
-            f"write 's3://{bucket.name}/{model.weights.prefix}', or change storage.bucket.name",
+            f"write 's3://{bucket.name}/{prefix}', or change storage.bucket.name",
         )
+
+
+def _pinned(model: Model) -> Iterable[Problem]:
+    """What lies under a name without the revision can be written over: replicas of one version would then differ."""
+    weights = model.weights
+    if not isinstance(weights, StreamedWeights):
+        return
+    if weights.unpinned is None and model.revision not in weights.uri.split("/"):
+        yield Problem(
+            at(model, "weights", "uri"),
+            weights.uri,
+            "its path does not bear the revision, so other weights could come to lie there unseen",
+            f"write '{weights.uri}/{model.revision}' and lay them there, or say why not: `unpinned: {{reason: ...}}`",
+        )
+    if weights.distributed and model.gpus == 1:
+        yield Problem(
+            path=at(model, "weights", "distributed"),
+            value=True,
+            reason="a replica of one GPU has one process, and nobody to share the reading with",
+            fix="remove the key",
+        )
+
+
+def _filled(model: Model, storage: Storage) -> Iterable[Problem]:
+    if model.fill and storage.fetch is None:
+        yield Problem(
+            at(model, "weights", "fill", "kind"),
+            "job",
+            "nothing says which image the Job runs",
+            "add `fetch: {image: {repository: llm/vllm-fetch, tag: v1.0}}` to the section `storage`",
+        )
+
+
+def _fetch(storage: Storage, draft: Draft) -> Iterable[Problem]:
+    if storage.fetch is None:
+        return
+    image = storage.fetch.image
+    yield from named_by_digest(image, "storage.fetch.image", draft)
+    for model in draft.models:
+        if (model.image.repository, model.image.tag) == (image.repository, image.tag):
+            yield Problem(
+                "storage.fetch.image.repository",
+                image.repository,
+                f"is what {model.name} runs as its engine, and this image has none",
+                "write the repository that the Dockerfile's target `fetch` was pushed to",
+            )
+    yield from requests_within_limits(storage.fetch.resources, "storage.fetch.resources.requests")
 
 
 def _cached(model: Model, storage: Storage, draft: Draft) -> Iterable[Problem]:

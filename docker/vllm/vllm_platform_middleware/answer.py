@@ -12,6 +12,7 @@ from vllm_platform_middleware.record import finish_reason
 _USAGE: Final = b'"usage":{'
 _FINISH: Final = b'"finish_reason":"'
 _EVENT: Final = b"data: {"
+_EVENT_END: Final = b"\n\n"
 _TOKENS: Final = re.compile(rb'"(prompt|completion|input|output)_tokens":(\d{1,12})')
 _WORD: Final = re.compile(rb"[a-z_]{1,32}")
 # What may be cut by the border of two pieces: a whole usage object, with details.
@@ -40,13 +41,16 @@ class AnswerWatch:
         if self.stream:
             self.events += piece.count(_EVENT)
         seen = self._tail + piece
-        if _USAGE in seen:
-            self._read_usage(seen[seen.rindex(_USAGE) :])
-        if _FINISH in seen:
-            word = _WORD.match(seen, seen.rindex(_FINISH) + len(_FINISH))
+        usage = seen.rfind(_USAGE)
+        if usage >= 0:
+            self._read_usage(seen[usage:])
+        finish = seen.rfind(_FINISH)
+        if finish >= 0:
+            word = _WORD.match(seen, finish + len(_FINISH))
             if word is not None:
                 self.finish_reason = finish_reason(word[0].decode())
-        self._tail = seen[-_KEPT:]
+        # Nothing goes on beyond the end of an event: most pieces are searched once, and without a copy.
+        self._tail = b"" if self.stream and piece.endswith(_EVENT_END) else seen[-_KEPT:]
 
     def _read_usage(self, text: bytes) -> None:
         for kind, number in _TOKENS.findall(text):

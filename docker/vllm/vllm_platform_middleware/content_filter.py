@@ -10,8 +10,10 @@ Patterns are searched without regard to case, words too and whole. What a rule f
 nor to the client, who hears the name of the rule.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -20,14 +22,25 @@ import regex
 
 from vllm_platform_middleware.asgi import Message, Receive, Scope
 from vllm_platform_middleware.configuration import ConfigurationError
-from vllm_platform_middleware.guard import Guard, guard_of
+from vllm_platform_middleware.guard import UNJUDGED, Guard, guard_of
 from vllm_platform_middleware.refusal import Refusal
-from vllm_platform_middleware.request_text import has_token_prompt, texts
+from vllm_platform_middleware.request_text import has_token_prompt, said, texts
 
 BY_RULES: Final = "The request was refused by this service's content rules."
 BODY_BYTES: Final = 20_000_000
 SEARCH_SECONDS: Final = 0.05
 """Of all patterns of a rule in one text. A text that takes longer is refused: it was written for that."""
+# Searches let other threads run: neither a long prompt nor one that was written to take long holds the streams of others.
+_SEARCHERS: Final = ThreadPoolExecutor(max_workers=4, thread_name_prefix="content-filter")
+UNJUDGED_RULE: Final = "guard-unjudged"
+_UNJUDGED: Final = Refusal(
+    # Nothing is wrong with the request, and whoever watches for errors shall hear of it.
+    status=503,
+    code="guard_unavailable",
+    kind="service_unavailable",
+    message="This service answers only what its guard has judged, and it was not judged in time.",
+    retry=True,
+)
 _KEYS: Final = {"rules", "max_characters", "max_body_bytes", "guard"}
 _RULE_KEYS: Final = {"name", "patterns", "words"}
 _NAME: Final = regex.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -78,10 +91,20 @@ class ContentFilter:
             # The engine says what is wrong with it; nothing is generated of it.
             return None
         found = list(texts(content))
-        verdict = self._by_rules(content, found)
-        if verdict is None and self.guard is not None and not await self.guard.allows("\n".join(found)):
-            return _refused("guard", BY_RULES)
+        verdict = await asyncio.get_running_loop().run_in_executor(_SEARCHERS, self._by_rules, content, found)
+        if verdict is None and self.guard is not None:
+            return await self._by_guard(self.guard, said(found))
         return verdict
+
+    async def _by_guard(self, guard: Guard, text: str) -> Verdict | None:
+        word = await guard.judge(text)
+        if not guard.refuses(word):
+            return None
+        return (
+            Verdict(rule=UNJUDGED_RULE, refusal=_UNJUDGED)
+            if word == UNJUDGED
+            else _refused("guard", BY_RULES)
+        )
 
     def _by_rules(self, content: object, found: Sequence[str]) -> Verdict | None:
         if has_token_prompt(content):

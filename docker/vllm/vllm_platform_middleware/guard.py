@@ -1,4 +1,14 @@
-"""A model that guards (of the class of Qwen3Guard): asked before the engine, within a budget of time."""
+"""A model that guards (of the class of Qwen3Guard): asked before the engine, within a budget of time.
+
+Its chat template holds the question; it is sent the text as one message of a user, and answers in lines:
+
+    Safety: Unsafe
+    Categories: Violent
+
+The engine is not asked to hold it to that form (`structured_outputs`). A model that guards keeps to it by itself, and
+what does not keep to it is no judgement: a wrong model, a missing template, a text that talked it into something else.
+Held to the form it would still say one of the three words, and nobody would know that it means nothing.
+"""
 
 import asyncio
 import re
@@ -8,11 +18,13 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from vllm_platform_middleware import metrics
 from vllm_platform_middleware.configuration import ConfigurationError
 
 BUDGET_MS: Final = 500
 _KEYS: Final = {"url", "model", "budget_ms", "fail_open", "refuse"}
 LEVELS: Final = ("safe", "controversial", "unsafe")
+UNJUDGED: Final = "unjudged"
 _SAFETY: Final = re.compile(r"^Safety:\s*(Safe|Unsafe|Controversial)\b", re.MULTILINE | re.IGNORECASE)
 # "Safety: Unsafe", and a line of categories: 12 tokens and some.
 _ANSWER_TOKENS: Final = 32
@@ -32,34 +44,54 @@ class Guard:
     fail_open: bool = False
     refuse: frozenset[str] = frozenset({"unsafe"})
 
-    async def allows(self, text: str) -> bool:
-        """Ask it. Never raises."""
+    async def judge(self, text: str) -> str:
+        """Return the model's word for a text, one of LEVELS, or UNJUDGED. Never raises."""
         try:
             async with asyncio.timeout(self.budget_ms / 1000):
-                word = await self._ask(text)
+                word = word_of(await self._ask(text))
         except (TimeoutError, OSError, ValueError, aiohttp.ClientError):
-            return self.fail_open
-        return self.fail_open if word is None else word not in self.refuse
+            word = UNJUDGED
+        metrics.GUARD_ANSWERS.labels(word).inc()
+        return word
 
-    async def _ask(self, text: str) -> str | None:
+    def refuses(self, word: str) -> bool:
+        """Tell whether a text of which this was said is kept from the engine."""
+        return not self.fail_open if word == UNJUDGED else word in self.refuse
+
+    async def _ask(self, text: str) -> Any:  # noqa: ANN401 - a JSON value
         question = {
             "model": self.model,
-            "messages": [{"role": "user", "content": text}],
+            "messages": [{"role": "user", "content": without_markers(text)}],
             "max_tokens": _ANSWER_TOKENS,
             "temperature": 0,
         }
+        # A session for each call: a kept connection that its server has just closed would be a text without a word.
         async with (
             aiohttp.ClientSession() as session,
-            session.post(f"{self.url}/v1/chat/completions", json=question) as answer,
+            session.post(
+                f"{self.url}/v1/chat/completions",
+                json=question,
+                # The text goes to nobody else, whatever the server says.
+                allow_redirects=False,
+            ) as answer,
         ):
             answer.raise_for_status()
-            content: Any = await answer.json()
-        try:
-            said = content["choices"][0]["message"]["content"]
-        except (KeyError, IndexError, TypeError):
-            return None
-        found = _SAFETY.search(said) if isinstance(said, str) else None
-        return None if found is None else found[1].lower()
+            return await answer.json()
+
+
+def without_markers(text: str) -> str:
+    """Take the form from special tokens (`<|im_end|>`): else a text ends its own message, and writes the answer to it, too."""
+    return text.replace("<|", "< |")
+
+
+def word_of(answer: Any) -> str:  # noqa: ANN401 - a JSON value
+    """Return what a chat completion says of its text, one of LEVELS, or UNJUDGED."""
+    try:
+        said = answer["choices"][0]["message"]["content"]
+    except (KeyError, IndexError, TypeError):
+        return UNJUDGED
+    found = _SAFETY.search(said) if isinstance(said, str) else None
+    return UNJUDGED if found is None else found[1].lower()
 
 
 def guard_of(content: Any) -> Guard:  # noqa: ANN401 - a JSON value

@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -129,7 +130,9 @@ class _Exchange:
             raise
         finally:
             record = self._record()
-            print(record.line(), flush=True)  # noqa: T201 - standard output is where logs are read from
+            # Standard output is where logs are read from.
+            sys.stdout.write(record.line() + "\n")
+            sys.stdout.flush()
             metrics.count(record, self._configuration.model_version)
 
     async def _receive_watched(self) -> Message:
@@ -139,7 +142,8 @@ class _Exchange:
             self._left = True
         return message
 
-    async def _answer(self, message: Message) -> None:
+    def _answer(self, message: Message) -> Awaitable[None]:
+        """Look at a message and send it. No coroutine of its own: it is called for every event."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = dict(message["headers"])
@@ -152,7 +156,7 @@ class _Exchange:
             if self._watch is not None:
                 self._watch.see(piece)
             self._complete = not message.get("more_body", False)
-        await self._send(message)
+        return self._send(message)
 
     def _record(self) -> RequestRecord:
         watch = self._watch or AnswerWatch(stream=False)

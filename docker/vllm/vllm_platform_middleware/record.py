@@ -1,14 +1,14 @@
 """One line about one request: numbers, words of fixed lists, and identifiers of a checked form. No text has a place in it."""
 
 import json
+import os
 import re
-import uuid
-from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 # A header is the client's to write. What goes into the log is at most an identifier.
 _REQUEST_ID: Final = re.compile(r"[0-9a-fA-F]{8}[0-9a-fA-F-]{0,56}")
 _USER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127}")
+_JSON: Final = json.JSONEncoder(separators=(",", ":"))
 INVALID: Final = "invalid"
 OTHER: Final = "other"
 
@@ -36,8 +36,7 @@ ENDPOINTS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RequestRecord:
+class RequestRecord(NamedTuple):
     """What is kept of a request. None is "not known", and no number.
 
     timestamp: arrival, RFC 3339 in UTC. model: the name that it is served under. endpoint: one of a list, or `other`.
@@ -64,12 +63,12 @@ class RequestRecord:
 
     def line(self) -> str:
         """Return it as one line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return _JSON.encode(self._asdict())
 
 
 def request_id(header: str | None) -> str:
     """Return the caller's id if it is one, of hexadecimal digits and dashes, else a new one."""
-    return header if header is not None and _REQUEST_ID.fullmatch(header) else uuid.uuid4().hex
+    return header if header is not None and _REQUEST_ID.fullmatch(header) else os.urandom(16).hex()
 
 
 def user_id(header: str | None) -> str | None:

@@ -11,13 +11,17 @@ ANTHROPIC: Final = "/v1/messages"
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """status: of HTTP. code and kind: as in OpenAI's errors. retry: it is worth another try, elsewhere or later."""
+    """status: of HTTP. code and kind: as in OpenAI's errors. retry: it is worth another try, elsewhere or later.
+
+    last: no other answer comes on this connection.
+    """
 
     status: int
     code: str
     kind: str
     message: str
     retry: bool = False
+    last: bool = False
 
 
 DRAINING: Final = Refusal(
@@ -26,6 +30,7 @@ DRAINING: Final = Refusal(
     kind="service_unavailable",
     message="This server is about to end.",
     retry=True,
+    last=True,
 )
 
 
@@ -34,7 +39,9 @@ async def refuse(send: Send, refusal: Refusal, *, path: str) -> None:
     body = json.dumps(_form(refusal, path)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if refusal.retry:
-        headers += [(b"retry-after", b"1"), (b"connection", b"close")]
+        headers.append((b"retry-after", b"1"))
+    if refusal.last:
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

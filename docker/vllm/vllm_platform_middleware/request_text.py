@@ -1,11 +1,21 @@
 """All text of a request, wherever it stands: no list of fields, for the next version of an API has others."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 DATA_URL: Final = "data:"
 # Of the request itself, not of what is said in it.
 _NO_TEXT: Final = frozenset({"model", "encoding_format", "service_tier", "user", "safety_identifier"})
+_OF_APIS: Final = """
+messages role content type text name id tools function description parameters arguments tool_calls
+tool_call_id tool_choice strict properties items enum object string number integer boolean array system
+developer user assistant tool auto none required image_url url detail input_text input prompt instructions
+stream stream_options include_usage max_tokens max_completion_tokens max_output_tokens min_tokens temperature
+top_p top_k min_p n seed stop ignore_eos logprobs top_logprobs presence_penalty frequency_penalty
+repetition_penalty response_format json_object json_schema schema metadata parallel_tool_calls
+reasoning_effort chat_template_kwargs enable_thinking
+"""
+_API_WORDS: Final = frozenset(_OF_APIS.split())
 
 
 def texts(body: Any) -> Iterator[str]:  # noqa: ANN401 - a JSON value
@@ -36,6 +46,14 @@ def _part(item: Any) -> str:  # noqa: ANN401 - a JSON value
         text = cast("Mapping[str, Any]", item).get("text")
         return text if isinstance(text, str) else ""
     return ""
+
+
+def said(found: Iterable[str]) -> str:
+    """Return what a model that guards is to read of these texts: all but the words of the APIs themselves.
+
+    Who says "content" and nothing else has said nothing; an unknown field's name is read.
+    """
+    return "\n".join(text for text in found if text not in _API_WORDS)
 
 
 def has_token_prompt(body: Any) -> bool:  # noqa: ANN401 - a JSON value

@@ -39,6 +39,10 @@ HARDWARE: Final[Mapping[str, Hardware]] = {
 }
 
 
+GP3_THROUGHPUT: Final = 125
+"""MiB a second that a gp3 volume has without a surcharge."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Disk:
     """A gp3 volume: GiB, MiB a second, operations a second. It is encrypted with the account's EBS key.
@@ -49,7 +53,7 @@ class Disk:
     """
 
     gib: int
-    throughput: int = 125  # what gp3 has without a surcharge
+    throughput: int = GP3_THROUGHPUT
     iops: int = 3000
 
 

@@ -1,0 +1,1 @@
+"""What is made of the numbers: rules, alerts and dashboards."""
