@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from settings.fit import memory_fit
 from settings.loader import load_stack_file
-from settings.packing import demand_of, gpus_of, nodes_needed, replicas_at_most, room_of
+from settings.models import Model
+from settings.packing import demand_of, gpus_of, nodes_needed, room_of
 from settings.pools import GpuPool, Pool
 from settings.problems import Problem, SettingsError
+from settings.rollout import WHOLE, RollingRollout
 from settings.stack import Settings
+from settings.versions import Canary, most_at_once, versions_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,8 +57,13 @@ def summarize(settings: Settings) -> dict[str, Any]:
         "region": settings.cluster.region,
         "namespace": settings.namespace,
         "pools": [_pool(pool, settings) for pool in settings.pools],
-        "models": [_model(settings, index) for index in range(len(settings.models))],
+        "models": [
+            _model(settings, model, version, most)
+            for model in settings.models
+            for version, (_, most) in zip(versions_of(model), most_at_once(model), strict=True)
+        ],
         "example_digests": settings.example_digests(),
+        "may_be_at_zero": [model.name for model in settings.enabled_models if model.min_replicas == 0],
     }
 
 
@@ -90,34 +98,39 @@ def _pool(pool: Pool, settings: Settings) -> dict[str, Any]:
     if isinstance(pool, GpuPool):
         room = room_of(pool.instance)
         held = [model for model in settings.enabled_models if settings.pool_of(model).name == pool.name]
+        least = [(version, version.min_replicas) for model in held for version in versions_of(model)]
+        most = [pair for model in held for pair in most_at_once(model)]
         entry["nodes_needed"] = [
-            nodes_needed([(demand_of(model), model.min_replicas) for model in held], room),
-            nodes_needed([(demand_of(model), replicas_at_most(model)) for model in held], room),
+            nodes_needed([(demand_of(version), count) for version, count in counts], room)
+            for counts in (least, most)
         ]
     return entry
 
 
-def _model(settings: Settings, index: int) -> dict[str, Any]:
-    model = settings.models[index]
+def _model(settings: Settings, model: Model, version: Model, most: int) -> dict[str, Any]:
+    """Return one row: a model, or the candidate of its rollout. `most`: its replicas when the rollout needs the most."""
     entry: dict[str, Any] = {
-        "name": model.name,
-        "model": model.model,
-        "tier": model.tier,
-        "enabled": model.enabled,
-        "replicas": [model.min_replicas, model.max_replicas],
-        "extra_replicas": model.rollout.extra_replicas,
-        "gpus_per_replica": model.gpus,
-        "gpus_needed": [model.min_replicas * model.gpus, replicas_at_most(model) * model.gpus],
+        "name": version.name,
+        "model": version.model,
+        "tier": version.tier,
+        "enabled": version.enabled,
+        "stopped": version.stopped,
+        "scaler": version.autoscaling.kind,
+        "replicas": [version.min_replicas, version.max_replicas],
+        "extra_replicas": max(0, most - version.max_replicas),
+        "rollout": _rollout(model, version),
+        "gpus_per_replica": version.gpus,
+        "gpus_needed": [version.min_replicas * version.gpus, most * version.gpus],
     }
     try:
-        pool = settings.pool_of(model)
+        pool = settings.pool_of(version)
     except LookupError:  # a model that is switched off may have no pool
         return {**entry, "pool": None, "gpus_available": 0, "memory": None}
-    fit = memory_fit(model.facts, model.engine, pool.gpu)
+    fit = memory_fit(version.facts, version.engine, pool.gpu)
     memory = {
         "gpu": pool.gpu.name,
-        "requests": model.engine.max_num_seqs,
-        "tokens": model.engine.max_model_len,
+        "requests": version.engine.max_num_seqs,
+        "tokens": version.engine.max_model_len,
         "weights_mib": fit.weights_mib,
         "kv_mib": fit.kv_mib,
         "overhead_mib": fit.overhead_mib,
@@ -127,3 +140,15 @@ def _model(settings: Settings, index: int) -> dict[str, Any]:
         "most_sequences": fit.most_sequences,
     }
     return {**entry, "pool": pool.name, "gpus_available": gpus_of(pool), "memory": memory}
+
+
+def _rollout(model: Model, version: Model) -> dict[str, Any]:
+    """Return the kind, a canary's steps, and while a rollout is under way its step and this version's share."""
+    rollout = model.rollout
+    if isinstance(rollout, RollingRollout):
+        return {"kind": rollout.kind}
+    found: dict[str, Any] = {"kind": rollout.kind, "steps": list(rollout.steps)}
+    if rollout.candidate is None:
+        return found
+    weight = rollout.weight if isinstance(version, Canary) else WHOLE - rollout.weight
+    return {**found, "step": rollout.candidate.step, "weight": weight}

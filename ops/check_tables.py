@@ -8,7 +8,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _POOLS: Final = ("pool", "instance", "capacity", "zones", ">nodes", ">nodes needed", ">GPUs", "GPU")
-_MODELS: Final = ("model", "tier", "pool", ">replicas", ">GPUs each", ">GPUs needed", ">GPUs available")
+_MODELS: Final = (
+    "model",
+    "tier",
+    "pool",
+    "rollout",
+    ">replicas",
+    ">GPUs each",
+    ">GPUs needed",
+    ">GPUs available",
+)
 _MEMORY: Final = (
     "model",
     "GPU",
@@ -36,6 +45,10 @@ def show(summary: dict[str, Any], console: "Console") -> None:
     )
     rows = [_memory(model) for model in summary["models"] if model["memory"]]
     console.print(_table("Memory of one GPU, MiB", _MEMORY, rows))
+    if summary["may_be_at_zero"]:
+        names = ", ".join(summary["may_be_at_zero"])
+        answered = "whoever asks first is answered with 503 until a replica is up, which takes minutes"
+        console.print(f"may have no replica: {names}: {answered}", highlight=False, soft_wrap=True)
     if summary["example_digests"]:
         names = ", ".join(summary["example_digests"])
         console.print(f"example digest, refused by `pulumi up`: {names}", highlight=False, soft_wrap=True)
@@ -69,14 +82,28 @@ def _pool(pool: dict[str, Any]) -> tuple[str, ...]:
 def _model(model: dict[str, Any]) -> tuple[str, ...]:
     extra = f" +{model['extra_replicas']}" if model["extra_replicas"] else ""
     return (
-        model["name"] if model["enabled"] else f"{model['name']} (off)",
+        f"{model['name']}{_state(model)}",
         model["tier"],
         model["pool"] or "-",
+        _rollout(model["rollout"]),
         _span(model["replicas"]) + extra,
         str(model["gpus_per_replica"]),
         _span(model["gpus_needed"]) if model["enabled"] else "-",
         str(model["gpus_available"]),
     )
+
+
+def _state(model: dict[str, Any]) -> str:
+    if not model["enabled"]:
+        return " (off)"
+    return " (stopped)" if model["stopped"] else ""
+
+
+def _rollout(rollout: dict[str, Any]) -> str:
+    """Say how a new version comes in, and while one does, the traffic that this version has."""
+    if "weight" in rollout:
+        return f"{rollout['weight']} % of the traffic"
+    return " ".join([rollout["kind"], *map(str, rollout.get("steps", []))])
 
 
 def _memory(model: dict[str, Any]) -> tuple[str, ...]:

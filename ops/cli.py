@@ -34,6 +34,93 @@ def check(
 
 
 @app.command()
+def fit(
+    model: Annotated[
+        str,
+        typer.Argument(help="Model of the stack, or a key of settings/data/models.yaml.", show_default=False),
+    ],
+    pool: Annotated[
+        str, typer.Argument(help="Pool of the stack, or an EC2 instance type.", show_default=False)
+    ],
+    *,
+    stack: Annotated[str, typer.Option(help="Stack: STACK in Pulumi.STACK.yaml.")] = "local",
+    tensor_parallel: Annotated[
+        int | None, typer.Option(min=1, help="GPUs of one replica.", show_default=False)
+    ] = None,
+    max_model_len: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of one request.", show_default=False)
+    ] = None,
+    max_num_seqs: Annotated[
+        int | None, typer.Option(min=1, help="Requests at once.", show_default=False)
+    ] = None,
+    output: Annotated[Literal["text", "json"], typer.Option(help="Form of the result.")] = "text",
+) -> None:
+    """Show whether a model fits on a GPU, step by step, how many replicas a node holds, and its price an hour."""
+    from ops.fit import Asked
+    from ops.fit import fit as run
+    from rehearsal.project import project_root
+
+    asked = Asked(tensor_parallel=tensor_parallel, max_model_len=max_model_len, max_num_seqs=max_num_seqs)
+    raise typer.Exit(run(model, pool, project_root() / f"Pulumi.{stack}.yaml", asked, output))
+
+
+@app.command()
+def cost(
+    stack: Stack,
+    *,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF", help="Show what changes since this commit, branch or tag.", show_default=False
+        ),
+    ] = None,
+    output: Annotated[Literal["text", "json", "markdown"], typer.Option(help="Form of the result.")] = "text",
+) -> None:
+    """Show what a stack costs a month: at fewest, as expected and at most, line by line and by model."""
+    from ops.cost.command import cost as run
+    from rehearsal.project import project_root
+
+    raise typer.Exit(run(stack, project_root(), output, against))
+
+
+@app.command()
+def review(
+    base: Annotated[str, typer.Argument(help="Commit, branch or tag to compare with.", show_default=False)],
+    head: Annotated[str, typer.Argument(help="Commit, branch or tag that is reviewed.")] = "HEAD",
+    *,
+    stack: Annotated[
+        list[str] | None, typer.Option(help="Of this stack; may be repeated. Else of those that are touched.")
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="Folder with STACK.rehearsal.txt and STACK.preview.txt.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the comment to this file.", show_default=False)
+    ] = None,
+    touched: Annotated[
+        bool, typer.Option("--touched", help="Print the touched stacks as JSON, and end.")
+    ] = False,
+) -> None:
+    """Show what a change does to each stack it touches: checks, render, policies, cost, fit. Markdown, for a pull request."""
+    from ops.review import command
+    from rehearsal.project import project_root
+
+    root = project_root()
+    if touched:
+        import json
+
+        typer.echo(json.dumps(command.touched(root, *command.sides(root, base, head))))
+        return
+    text, refused = command.review(root, base, head, stacks=stack or [], results=results)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+    raise typer.Exit(1 if refused else 0)
+
+
+@app.command()
 def preflight(
     stack: Stack,
     output: Annotated[Literal["text", "json"], typer.Option(help="Form of the result.")] = "text",
@@ -49,11 +136,21 @@ def preflight(
 def render(
     stack: Stack,
     out: Annotated[Path, typer.Option(help="Folder to write to.", show_default=False)],
+    only: Annotated[
+        Literal["security"] | None,
+        typer.Option(help="Write this part alone, for `kubectl apply -f`.", show_default=False),
+    ] = None,
 ) -> None:
     """Write every object that a stack would deploy to files, without a cloud or a cluster."""
     from ops.render import render as run
     from rehearsal.project import project_root
 
+    if only == "security":
+        from ops.security_set import render_security
+
+        made = render_security(stack, project_root(), out)
+        typer.echo(f"{stack}: {made.objects} objects of {', '.join(made.kinds)}, in {made.file}")
+        return
     done = run(stack, project_root(), out)
     for warning in done.warnings:
         typer.echo(f"warning: {warning}", err=True)
@@ -64,6 +161,43 @@ def render(
     )
     chain = done.critical_path
     typer.echo(f"critical path: {len(chain)} resources, {' -> '.join(chain)}")
+
+
+@app.command()
+def policy(
+    stack: Stack,
+    output: Annotated[Literal["text", "json"], typer.Option(help="Form of the result.")] = "text",
+) -> None:
+    """Hold what a stack would deploy against the rules of the policy pack, without a cloud or a cluster."""
+    from ops.policy import policy as run
+    from rehearsal.project import project_root
+
+    raise typer.Exit(run(stack, project_root(), output))
+
+
+@app.command()
+def image(
+    stack: Stack,
+    model: Annotated[str, typer.Argument(help="Name of a model of the stack.", show_default=False)],
+) -> None:
+    """Print the command that builds and pushes a model's image, with SBOM and provenance, for a pipeline."""
+    from ops.image import image_command
+    from rehearsal.project import project_root
+
+    typer.echo(image_command(stack, model, project_root()))
+
+
+@app.command()
+def dashboards(
+    stack: Stack,
+    out: Annotated[Path, typer.Option(help="Folder to write to.", show_default=False)],
+) -> None:
+    """Write a stack's dashboards as files, for a Grafana that does not read them from the cluster."""
+    from ops.dashboards import write_dashboards
+    from rehearsal.project import project_root
+
+    files = write_dashboards(stack, project_root(), out)
+    typer.echo(f"{stack}: {len(files)} dashboards in {out}: {', '.join(file.name for file in files)}")
 
 
 @app.command()
@@ -112,6 +246,46 @@ def env(stack: Stack) -> None:
     from rehearsal.project import project_root
 
     typer.echo(shell_exports(stack, project_root()))
+
+
+@app.command(context_settings=_GROUP, add_help_option=False)
+def catalogue(context: typer.Context) -> None:
+    """Ready settings of models: list, show."""
+    from ops.catalogue_cli import app as group
+
+    group(context.args, prog_name="vp catalogue")
+
+
+@app.command(context_settings=_GROUP, add_help_option=False)
+def prices(context: typer.Context) -> None:
+    """The price lists behind `vp cost` and `vp fit`: refresh."""
+    from ops.prices.cli import app as group
+
+    group(context.args, prog_name="vp prices")
+
+
+@app.command(context_settings=_GROUP, add_help_option=False)
+def rollout(context: typer.Context) -> None:
+    """Bring a new release of a model in by steps, watched by a judge: vp rollout MODEL --stack STACK --to IMAGE."""
+    from ops.rollout.cli import app as group
+
+    group(context.args, prog_name="vp rollout")
+
+
+@app.command(context_settings=_GROUP, add_help_option=False)
+def token(context: typer.Context) -> None:
+    """Test tokens for stacks of `dev`: vp token STACK --consumer NAME --key FILE; vp token keys makes the key."""
+    from ops.token_cli import app as group
+
+    group(context.args, prog_name="vp token")
+
+
+@app.command(context_settings=_GROUP, add_help_option=False)
+def vault(context: typer.Context) -> None:
+    """What a stack's Vault is told: show, configure."""
+    from ops.vault_cli import app as group
+
+    group(context.args, prog_name="vp vault")
 
 
 @app.command(context_settings=_GROUP, add_help_option=False)

@@ -30,9 +30,12 @@ PROVIDER_PREFIX: Final = "pulumi:providers:"
 HIDDEN: Final = "[secret]"
 UNKNOWN: Final = "[known after deployment]"
 
-# What a program may ask of a provider, with the fields that it reads: what they are only AWS knows.
+# What a program may ask of a provider, with the fields that it reads: what they are only the cloud, or the registry, knows.
 LOOKUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "aws:ec2/getManagedPrefixList:getManagedPrefixList": ("id",),
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": ("userName", "password"),
+    "aws:ecr/getImage:getImage": ("imageDigest",),
+    "docker:index/getRegistryImage:getRegistryImage": ("sha256Digest",),
 }
 
 # Signatures of Pulumi's wire format (sdk/python/lib/pulumi/runtime/rpc.py).

@@ -1,6 +1,6 @@
 """`vp render`: what a stack would deploy, written to files, without a cloud, a cluster or an engine.
 
-- DIR/kubernetes/KIND-NAMESPACE-NAME.yaml: every Kubernetes object, as kubectl takes it
+- DIR/kubernetes/KIND-NAMESPACE-NAME.yaml: every Kubernetes object, as kubectl takes it; no patches, by which Pulumi waits
 - DIR/helm/NAME/{chart.json,values.yaml}: every Helm release, and every chart that is rendered into plain objects
 - DIR/aws/TYPE-NAME.json: the inputs of every AWS resource
 - DIR/graph.json: every resource with parent, provider, dependencies and inputs
@@ -31,6 +31,8 @@ HELM_TYPES: Final = frozenset({RELEASE_TYPE, CHART_TYPE})
 """What is a chart: what objects are in it only the chart knows."""
 _KUBERNETES: Final = "kubernetes:"
 _AWS: Final = "aws:"
+_PATCH: Final = "Patch"
+"""Ends the type of what changes an object of somebody else's: no object, and nothing that kubectl could apply."""
 _HEAD: Final = ("apiVersion", "kind", "metadata")
 _NODE_FIELDS: Final = ("urn", "name", "type", "parent", "provider", "dependencies", "inputs")
 
@@ -65,13 +67,13 @@ def render(stack: str, root: Path, out: Path) -> RenderSummary:
     Raises RenderError where `out` holds anything but an earlier render, and ProgramError where the program
     refuses.
     """
-    _previous_files(out)  # before the program runs: the refusal should come at once
+    previous_files(out)  # before the program runs: the refusal should come at once
     return write(program_graph(stack, root), stack, out)
 
 
 def write(graph: ProgramGraph, stack: str, out: Path) -> RenderSummary:
     """Write what a program asked for below `out`. Raises RenderError as `render` does."""
-    previous = _previous_files(out)
+    previous = previous_files(out)
     objects, helm, aws = kubernetes_files(graph), helm_files(graph), aws_files(graph)
     types = Counter(node["type"] for node in graph.resources)
     files = {
@@ -81,7 +83,7 @@ def write(graph: ProgramGraph, stack: str, out: Path) -> RenderSummary:
         "graph.json": graph_json(graph),
         "outputs.json": outputs_json(graph),
     }
-    _replace(out, previous, files)
+    replace_files(out, previous, files)
     return RenderSummary(
         stack=stack,
         out=out,
@@ -101,10 +103,19 @@ def kubernetes_files(graph: ProgramGraph) -> dict[str, str]:
     objects = [
         node["inputs"]
         for node in graph.resources
-        if node["type"].startswith(_KUBERNETES) and node["type"] not in HELM_TYPES
+        if node["type"].startswith(_KUBERNETES) and node["type"] not in HELM_TYPES and not is_patch(node)
     ]
-    named = _unique((_object_name(document), _group(document), _yaml(document)) for document in objects)
+    named = _unique(
+        (_object_name(document), _group(document), yaml_document(document)) for document in objects
+    )
     return {f"kubernetes/{name}.yaml": text for name, text in named.items()}
+
+
+def is_patch(node: Mapping[str, Any]) -> bool:
+    """Tell whether a resource is a patch of an object that another resource, or a controller, makes."""
+    return (
+        node["type"] == f"kubernetes:{node['inputs'].get('apiVersion')}:{node['inputs'].get('kind')}{_PATCH}"
+    )
 
 
 def helm_files(graph: ProgramGraph) -> dict[str, str]:
@@ -180,7 +191,8 @@ def _unique(rows: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     return files
 
 
-def _yaml(document: Mapping[str, Any]) -> str:
+def yaml_document(document: Mapping[str, Any]) -> str:
+    """Write one object as kubectl takes it, in the order in which people read it."""
     ordered = {key: document[key] for key in (*_HEAD, *sorted(set(document) - set(_HEAD))) if key in document}
     return yaml.dump(ordered, Dumper=_PlainDumper, sort_keys=False, width=120, allow_unicode=True)
 
@@ -205,7 +217,7 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _PlainDumper.add_representer(str, _text)
 
 
-def _previous_files(out: Path) -> list[Path]:
+def previous_files(out: Path) -> list[Path]:
     """Return the files of an earlier render in `out`. Raises RenderError if there is anything else."""
     if not out.exists():
         return []
@@ -227,7 +239,7 @@ def _previous_files(out: Path) -> list[Path]:
     return [path for path in [*listed, marker] if path.resolve().is_relative_to(out.resolve())]
 
 
-def _replace(out: Path, previous: Iterable[Path], files: Mapping[str, str]) -> None:
+def replace_files(out: Path, previous: Iterable[Path], files: Mapping[str, str]) -> None:
     """Remove the files of an earlier render, write the new: the list first, so that none is ever unlisted."""
     try:
         for path in previous:

@@ -1,0 +1,1 @@
+"""What a stack costs, and what a change of it costs."""
