@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks.cases import CASES, COLD_CASES, Bench, Case
+from benchmarks.cases import CASES, COLD_CASES, OWN_TOOLS, WITHOUT_TOOLS
 from benchmarks.checkout import ended_as_interrupted
 from benchmarks.machine import machine, versions
+from benchmarks.part import Bench, Case
 from benchmarks.report import Measurement, claims_table, document
 from rehearsal.errors import UserError
 from rehearsal.toolchain import REHEARSAL_TOOLS, ensure_tools
@@ -46,8 +47,8 @@ def run(parts: dict[str, Case], repository: Path, console: Console, runs: int) -
     """Run parts one after another and return the JSON document. A part that fails is named, and the others go on."""
     began = dt.datetime.now(dt.UTC)
     at_start = machine()
-    tools = ensure_tools(REHEARSAL_TOOLS, console)
-    bench = Bench(repository=repository, tools=tools, console=Console(quiet=True), runs=runs)
+    tools = ensure_tools(REHEARSAL_TOOLS, console) if parts.keys() - WITHOUT_TOOLS - OWN_TOOLS else None
+    bench = Bench(repository=repository, built=tools, console=Console(quiet=True), runs=runs)
     measurements: list[Measurement] = []
     problems: list[str] = []
     for name, case in parts.items():
@@ -69,7 +70,7 @@ def run(parts: dict[str, Case], repository: Path, console: Console, runs: int) -
         measurements,
         date=began.isoformat(timespec="seconds"),
         machine=at_start,
-        versions=versions(tools),
+        versions=versions(tools, engine=bool(parts.keys() & WITHOUT_TOOLS)),
         problems=problems,
     )
 

