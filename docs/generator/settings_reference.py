@@ -11,11 +11,10 @@ from docs.generator.meanings import MEANINGS
 from docs.generator.tables import table
 from docs.generator.type_words import item_of, kinds_of, model_of, words
 from settings import Settings
-from settings.not_yet import NOT_YET
+from settings.release import ReleaseChange
 from settings.sections import SECTIONS
 
 _REQUIRED: Final = "required"
-_NOT_YET: Final = "checked, not deployed by this version"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,22 +112,19 @@ def _with_kinds(rows: Mapping[Row, list[str]], kinds: tuple[str, ...]) -> Iterab
 
 def _kind_row(prefix: str, kinds: Mapping[str, type[BaseModel]]) -> Row:
     path = f"{prefix}kind"
-    later = {entry.setting for entry in NOT_YET if entry.path == path}
-    said = [
-        f"`{kind}`: {_meaning(member.__name__, 'kind')}" + (f" ({_NOT_YET})" if kind in later else "")
-        for kind, member in kinds.items()
-    ]
+    said = [f"`{kind}`: {_meaning(member.__name__, 'kind')}" for kind, member in kinds.items()]
     choices = ", ".join(f"`{kind}`" for kind in kinds)
     return Row(path=path, holds=f"one of {choices}", default=_REQUIRED, meaning="; ".join(said) + ".")
 
 
 def _fields(prefix: str, model: type[BaseModel]) -> Iterator[Row]:
+    """Return the rows of a mapping. What a release holds is the model's own, with rows of its own."""
     for name, field in model.model_fields.items():
         inner = item_of(field.annotation)
         nested = inner if inner is not None else field.annotation
         suffix = "[]" if inner is not None else ""
         yield _row(prefix, name, field, model.__name__)
-        if model_of(nested) or kinds_of(nested):
+        if model is not ReleaseChange and (model_of(nested) or kinds_of(nested)):
             yield from _inside(f"{prefix}{name}{suffix}.", nested)
 
 

@@ -192,6 +192,12 @@ def _value(value: Any, shape: Shape) -> Any:  # noqa: ANN401 - a JSON value
     return cast("Any", value)
 
 
+def method(operation_name: str) -> str:
+    """Return what boto3 calls an operation: `CreateBucket` is `create_bucket`."""
+    parts = (f"_{letter.lower()}" if letter.isupper() else letter for letter in operation_name)
+    return "".join(parts).removeprefix("_")
+
+
 def _partner(name: str, shape: Shape) -> str:
     found = _partners(name, shape)
     if len(found) != 1:

@@ -16,7 +16,7 @@ from components.aws.private_bucket import PrivateBucket, PrivateBucketArgs, buck
 from components.aws.shared_storage import SharedStorage, SharedStorageArgs, file_system_statements
 from ops.recorder import Recorder
 from settings import Settings, load_stack_file
-from tests.aws.mechanical import faults, filled, operation, request
+from tests.aws.mechanical import faults, filled, method, operation, request
 from tests.contract.storage_factories import FACTORIES, KEY
 
 pytestmark = pytest.mark.contract
@@ -153,14 +153,10 @@ def test_the_api_s_model_finds_no_fault(recorder: Recorder) -> None:
     assert len(found) == sum(map(len, CALLS.values()))
 
 
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).removeprefix("_")
-
-
 def _make(client: Any, recorder: Recorder, *services: str) -> None:  # noqa: ANN401
     for service, name, params in _calls(recorder):
         if service in services:
-            getattr(client, _snake(name))(**params)
+            getattr(client, method(name))(**params)
 
 
 def test_the_bucket_is_private_versioned_and_encrypted(recorder: Recorder, aws_client: Client) -> None:

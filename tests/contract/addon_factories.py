@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 import pulumi
 
 from components.addons.namespaces import AddonNamespace, AddonNamespaceArgs
+from components.addons.rate_limiter import RateLimitStore, RateLimitStoreArgs
 from components.addons.table import UNITS, Row, Site
 from components.aws.volume_class import VolumeClass, VolumeClassArgs
 from components.database import Database, DatabaseArgs
@@ -42,6 +43,7 @@ FACTORIES: Final[dict[type[pulumi.ComponentResource], Callable[[Settings], Any]]
         for unit, row in UNITS.items()
     },
     AddonNamespace: lambda _: AddonNamespaceArgs(name="monitoring"),
+    RateLimitStore: lambda _: RateLimitStoreArgs(namespace="envoy-gateway-system", image="valkey:1"),
     VolumeClass: lambda _: VolumeClassArgs(name="gp3"),
     Database: lambda s: DatabaseArgs(
         postgres=POSTGRES,

@@ -20,7 +20,10 @@ KARPENTER: Final = {"kind": "karpenter"}
 def _sections() -> dict[str, Any]:
     document: Any = load(_PROD.read_text(encoding="utf-8"))
     config: dict[str, Any] = document["config"]
-    return {key.removeprefix(_PREFIX): value for key, value in config.items() if key.startswith(_PREFIX)}
+    own = {key.removeprefix(_PREFIX): value for key, value in config.items() if key.startswith(_PREFIX)}
+    # Prod's budget is for prod's pools, not for larger ones.
+    del own["cost"]
+    return own
 
 
 _SECTIONS: Final = _sections()

@@ -12,17 +12,25 @@ from typing import Any, cast
 import pulumi
 import pytest
 from pulumi_aws import Provider as AwsProvider
+from pulumi_docker_build import Provider as BuildProvider
 from pulumi_kubernetes import Provider as KubernetesProvider
 
 import components
 from components.addons.pattern import Addon
+from components.dashboards.library import Dashboards, DashboardsArgs, dashboards_of
 from components.gpu_admission import GpuAdmission, GpuAdmissionArgs
+from components.image_prepull import ImagePrepull, ImagePrepullArgs, PoolImages
 from components.inference_service import Serving
+from components.model_monitor import ModelMonitor, ModelMonitorArgs
 from components.model_namespace import ModelNamespace, ModelNamespaceArgs
 from components.model_priorities import ModelPriorities, ModelPrioritiesArgs
 from components.model_service import ModelService, ModelServiceArgs
+from components.registry_access import RegistryLogin
+from components.telemetry.model_rules import ModelRules, ModelRulesArgs, rules_of
+from components.vllm_image import VllmImage, VllmImageArgs
 from ops.recorder import PROVIDER_PREFIX, STACK_TYPE, Recorder, Registration
 from settings import Settings, load_stack_file
+from settings.image_build import image_plan
 
 pytestmark = pytest.mark.contract
 
@@ -42,10 +50,29 @@ def _serving(settings: Settings) -> Serving:
 
 
 _FACTORIES: dict[Component, Callable[[Settings], object]] = {
+    ImagePrepull: lambda s: ImagePrepullArgs(
+        models_namespace="llm",
+        priority_class="low",
+        pools=[
+            PoolImages(pool=pool, images=["registry.invalid/a:1", "registry.invalid/b:1"], wait_seconds=600)
+            for pool in s.gpu_pools
+        ],
+        closed=True,
+    ),
     GpuAdmission: lambda s: GpuAdmissionArgs(name="rule", taint=s.gpu_pools[0].node_taints[0]),
     ModelNamespace: lambda _: ModelNamespaceArgs(name="llm"),
     ModelPriorities: lambda _: ModelPrioritiesArgs(prefix="llm"),
-    ModelService: lambda s: ModelServiceArgs(namespace="llm", priority_class="high", serving=_serving(s)),
+    VllmImage: lambda s: VllmImageArgs(
+        plan=image_plan(s, s.models[0]),
+        login=RegistryLogin(address="registry.internal", username="robot", password=NAME),
+        secrets={"hub_token": "not-shown"},
+    ),
+    ModelMonitor: lambda _: ModelMonitorArgs(namespace="llm", gateway=True),
+    Dashboards: lambda s: DashboardsArgs(namespace="llm", prefix="llm", dashboards=dashboards_of(s)),
+    ModelRules: lambda s: ModelRulesArgs(namespace="llm", rules=rules_of(s)),
+    ModelService: lambda s: ModelServiceArgs(
+        namespace="llm", priority_class="high", serving=_serving(s), prometheus="http://prometheus:9090"
+    ),
 }
 
 
@@ -93,7 +120,11 @@ class Parts:
 
 def _declare(component: Component, settings: Settings, depends_on: pulumi.Resource | None = None) -> None:
     kubernetes = KubernetesProvider("of-kubernetes", kubeconfig="{}")
-    providers: list[pulumi.ProviderResource] = [kubernetes, AwsProvider("of-aws", region="us-east-1")]
+    providers: list[pulumi.ProviderResource] = [
+        kubernetes,
+        AwsProvider("of-aws", region="us-east-1"),
+        BuildProvider("of-builds"),
+    ]
     options = pulumi.ResourceOptions(providers=providers, depends_on=depends_on)
     cast("Any", component)(NAME, FACTORIES[component](settings), options)
 

@@ -20,17 +20,35 @@ BLOCK_SECONDS: Final = 600
 # Left out of a quoted output: a line of its own that holds nothing else.
 ELISION: Final = "…"
 # Commands that need neither tools nor a cluster, and take a second or two.
-LIGHT: Final = ("vp check ", "vp graph ", "vp render ", "python -m docs.generator")
+LIGHT: Final = (
+    "vp catalogue ",
+    "vp check ",
+    "vp cost ",
+    "vp dashboards ",
+    "vp fit ",
+    "vp graph ",
+    "vp image ",
+    "vp policy ",
+    "vp render ",
+    "vp token keys",
+    "python -m docs.generator",
+)
 # Shown, and not run by the tests.
 NOT_RUN: Final = {
     "make test": "it runs these very tests",
     "make lock": "it asks the package index for the newest versions, so its outcome is another one tomorrow",
+    "make test-gateway": "it is among the tests that `make test` runs",
     "make bench": "it takes a quarter of an hour, and a test never asserts on time",
 }
 # Code blocks that are no commands of ours.
 OTHER_LANGUAGES: Final = {
     "mermaid": "a picture",
-    "bash": "it reaches AWS: tests/aws/test_state_recipe.py runs it against a server on loopback",
+    "bash": (
+        "it needs what no clone has, and is run by a test of its own: AWS by tests/aws/test_state_recipe.py, "
+        "a Prometheus and a model with a canary by tests/rehearsal/test_rollout_command.py, the price list by "
+        "tests/aws/test_price_refresh.py, another commit by tests/unit/test_other_side.py "
+        "and tests/graph/test_review.py"
+    ),
     "json": "a policy of IAM, checked by the tests of its document",
     "text": "what a command prints on AWS: tests/unit/test_preflight_document.py compares it",
     "yaml": "a part of a stack file, checked by the tests of its document",

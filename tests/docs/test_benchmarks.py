@@ -9,8 +9,10 @@ import yaml
 from rich.console import Console
 
 from benchmarks import __main__ as command
-from benchmarks.cases import CASES, COLD_CASES, Bench
-from benchmarks.report import CLAIMS, SCHEMA, Measurement, claims_table, document, outcomes
+from benchmarks import middleware
+from benchmarks.cases import CASES, COLD_CASES, WITHOUT_TOOLS
+from benchmarks.part import Bench
+from benchmarks.report import CLAIMS, SCHEMA, Claim, Measurement, claims_table, document, outcomes
 from benchmarks.scale import Scale, write_stack
 from rehearsal.errors import UserError
 from settings import load_stack_file
@@ -21,8 +23,23 @@ pytestmark = pytest.mark.unit
 NAMES = sorted({name for claim in CLAIMS for name in (claim.figure, claim.baseline)})
 MACHINE = {"cores": 2, "memory_mb": 8000, "kernel": "Linux 6", "processor": "any", "load_at_start": 0.1}
 VERSIONS: dict[str, str] = dict.fromkeys(
-    ("python", "pulumi", "pulumi_python", "provider", "kubernetes", "etcd", "kserve", "kwok"), "1.0"
+    (
+        "python",
+        "pulumi",
+        "pulumi_python",
+        "provider",
+        "kubernetes",
+        "etcd",
+        "kserve",
+        "kwok",
+        "vllm",
+        "fastapi",
+        "uvicorn",
+        "uvloop",
+    ),
+    "1.0",
 )
+"""All that there are. A run names those of what ran."""
 
 
 def made_up(*names: str) -> list[Measurement]:
@@ -35,7 +52,7 @@ def anything(*_: object) -> None:
     """Stands in for what a made-up run has no use for."""
 
 
-def given_versions(_: object) -> dict[str, str]:
+def given_versions(_: object, *, engine: bool) -> dict[str, str]:  # noqa: ARG001 - its name there
     return VERSIONS
 
 
@@ -43,13 +60,23 @@ def check_shape(found: dict[str, Any]) -> None:
     assert found.keys() == {"schema", "date", "machine", "versions", "measurements", "claims", "problems"}
     assert found["schema"] == SCHEMA
     assert found["machine"].keys() == MACHINE.keys()
-    assert found["versions"].keys() == VERSIONS.keys()
+    assert {"python"} <= found["versions"].keys() <= VERSIONS.keys()
     for figure in found["measurements"].values():
         assert figure.keys() == {"what", "unit", "values", "median", "min", "max"}
         assert figure["min"] <= figure["median"] <= figure["max"]
         assert figure["values"]
     for claim in found["claims"]:
-        assert claim.keys() == {"text", "figure", "baseline", "ratio", "aim", "aim_on", "met"}
+        assert claim.keys() == {
+            "text",
+            "figure",
+            "baseline",
+            "ratio",
+            "difference",
+            "aim",
+            "aim_on",
+            "least",
+            "met",
+        }
         assert {claim["figure"], claim["baseline"]} <= found["measurements"].keys()
         assert (claim["met"] is None) == (claim["aim"] is None)
     assert json.loads(json.dumps(found)) == found
@@ -87,6 +114,33 @@ def test_an_aim_is_a_figure_or_a_ratio() -> None:
     assert relative.met is True
 
 
+@pytest.mark.parametrize(
+    ("claim", "met"),
+    [
+        (Claim(text="", figure="with", baseline="without", aim=0.3, aim_on="difference"), True),
+        (Claim(text="", figure="with", baseline="without", aim=0.1, aim_on="difference"), False),
+        (Claim(text="", figure="with", baseline="without", aim=0.99, aim_on="ratio", least=True), True),
+        (Claim(text="", figure="without", baseline="with", aim=0.99, aim_on="ratio", least=True), False),
+    ],
+)
+def test_an_aim_is_a_difference_too_and_of_some_figures_the_least(claim: Claim, *, met: bool) -> None:
+    measured = [
+        Measurement(name="without", what="", unit="ms", values=(10.0,)),
+        Measurement(name="with", what="", unit="ms", values=(10.2,)),
+    ]
+    (outcome,) = outcomes(measured, [claim])
+    assert outcome.met is met
+
+
+def test_what_is_claimed_of_the_middleware_is_measured() -> None:
+    measured = {f"middleware_{name}" for name in middleware.PACED} | {
+        f"vllm_{name}" for name in middleware.ENGINE
+    }
+    claimed = {name.rpartition("_")[0] for name in NAMES if name.startswith(("middleware_", "vllm_"))}
+    assert claimed == measured
+    assert {name.rpartition("_")[2] for name in NAMES if name.startswith("vllm_")} == {"with", "without"}
+
+
 def test_every_claim_is_a_row() -> None:
     assert claims_table(made_up(*NAMES)).row_count == len(CLAIMS)
 
@@ -104,6 +158,26 @@ def test_a_part_that_fails_is_named_and_the_others_go_on(
     check_shape(found)
     assert found["problems"] == ["broken: no luck"]
     assert [claim["figure"] for claim in found["claims"]] == ["check"]
+
+
+def test_parts_without_tools_build_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def part(_: Bench) -> list[Measurement]:
+        return made_up("middleware_first_with")
+
+    monkeypatch.delattr(command, "ensure_tools")
+    found = command.run(dict.fromkeys(WITHOUT_TOOLS, part), tmp_path, Console(quiet=True), 1)
+    assert found["problems"] == []
+    assert "kubernetes" not in found["versions"]
+    assert CASES.keys() > WITHOUT_TOOLS
+
+
+def test_a_part_that_needs_tools_builds_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def absent(*_: object) -> None:
+        raise UserError("no Go")
+
+    monkeypatch.setattr(command, "ensure_tools", absent)
+    with pytest.raises(UserError, match="no Go"):
+        command.run({"check": lambda _: made_up("check")}, tmp_path, Console(quiet=True), 1)
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, UserError("the tools are not there")])

@@ -47,6 +47,12 @@ def graph(_graphs: Callable[[str], ProgramGraph], each_stack: str) -> ProgramGra
 
 
 @pytest.fixture
+def prod(_graphs: Callable[[str], ProgramGraph]) -> ProgramGraph:
+    """What the program of the stack `prod` asks for."""
+    return _graphs("prod")
+
+
+@pytest.fixture
 def settings(root: Path, each_stack: str) -> Settings:
     """The settings of each stack."""
     return load_stack_file(root / f"Pulumi.{each_stack}.yaml")

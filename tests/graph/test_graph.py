@@ -1,6 +1,5 @@
 """The graph that each stack's program declares."""
 
-import json
 from graphlib import TopologicalSorter
 from typing import Any, Final
 
@@ -8,7 +7,7 @@ import pytest
 
 from ops.program_graph import ProgramGraph
 from ops.recorder import STACK_TYPE, UNKNOWN
-from ops.render import HELM_TYPES
+from ops.render import HELM_TYPES, is_patch
 from settings import Settings
 
 pytestmark = pytest.mark.graph
@@ -21,8 +20,8 @@ def _kubernetes(graph: ProgramGraph) -> list[Any]:
 
 
 def _objects(graph: ProgramGraph) -> list[Any]:
-    """Return what the program writes itself; what is in a Helm release only its chart knows."""
-    return [node for node in _kubernetes(graph) if node["type"] not in HELM_TYPES]
+    """Return what the program writes itself; what is in a Helm release only its chart knows, and a patch is of another's."""
+    return [node for node in _kubernetes(graph) if node["type"] not in HELM_TYPES and not is_patch(node)]
 
 
 def test_it_has_no_cycle_and_nothing_that_is_not_there(graph: ProgramGraph) -> None:
@@ -78,17 +77,29 @@ def test_every_object_has_an_explicit_name_of_its_own(graph: ProgramGraph) -> No
     assert len(set(names)) == len(names)
 
 
-def test_a_model_waits_for_ready_as_long_as_its_settings_say(graph: ProgramGraph, settings: Settings) -> None:
-    services = {
-        n["inputs"]["metadata"]["name"]: n for n in _objects(graph) if "InferenceService" in n["type"]
+def test_a_model_is_waited_for_as_long_as_its_settings_say(graph: ProgramGraph, settings: Settings) -> None:
+    """Its first replica, and then every replica of a revision: one after the other, and by what KServe puts on the pods."""
+    named = {
+        (node["type"].rpartition(":")[2], node["inputs"]["metadata"]["name"]): node
+        for node in _kubernetes(graph)
+        if "metadata" in node["inputs"]
     }
-    assert set(services) == {model.name for model in settings.enabled_models}
+    services = {name for kind, name in named if kind == "InferenceService"}
+    assert services == {model.name for model in settings.enabled_models}
     for model in settings.enabled_models:
-        node = services[model.name]
-        assert "condition=Ready" in json.loads(
-            node["inputs"]["metadata"]["annotations"]["pulumi.com/waitFor"]
-        )
-        assert node["timeouts"]["create"] == node["timeouts"]["update"] == f"{model.ready_timeout_seconds}s"
+        service = named["InferenceService", model.name]
+        first = named["InferenceServicePatch", model.name]
+        rollout = named["DeploymentPatch", f"{model.name}-predictor"]
+        assert service["urn"] in first["dependencies"]
+        assert first["urn"] in rollout["dependencies"]
+        on_pods = service["inputs"]["spec"]["predictor"]["annotations"]
+        assert rollout["inputs"]["metadata"]["annotations"].items() <= on_pods.items()
+        for waiting in (first, rollout):
+            assert (
+                waiting["timeouts"]["create"]
+                == waiting["timeouts"]["update"]
+                == f"{model.ready_timeout_seconds}s"
+            )
 
 
 def test_the_outputs_are_those_that_other_commands_read(graph: ProgramGraph, settings: Settings) -> None:
@@ -104,13 +115,13 @@ def test_the_outputs_are_those_that_other_commands_read(graph: ProgramGraph, set
         {"url", "namespace", "replicas", "gpus", "pool"} <= set(model) for model in outputs["models"].values()
     )
     assert {key: set(value) for key, value in outputs["release"].items()} == {
-        "images": names,
-        "revisions": names,
-        "engine_args": names,
+        "models": names,
         "charts": {unit.name for unit in settings.asked.units("managed")},
     }
-    # The address is given out when names lead there, and not before.
-    assert UNKNOWN not in str({name: value for name, value in outputs.items() if name != "url"})
+    # The address is given out when names lead there, and not before; the digest of a build after its push.
+    built = any(model.image.is_built for model in settings.enabled_models) and on_eks
+    later = {"url", *(("release",) if built else ())}
+    assert UNKNOWN not in str({name: value for name, value in outputs.items() if name not in later})
 
 
 def test_nothing_is_logged(graph: ProgramGraph) -> None:

@@ -141,6 +141,20 @@ def test_a_model_waits_for_what_serves_it(
     assert [name for name in units if _reached(name, edges) & models] == []
 
 
+def test_a_model_does_not_wait_for_who_measures_it(graph: ProgramGraph, settings: Settings) -> None:
+    """By single objects: a component may have one part that waits, and others for which a model does."""
+    # What a component waits for, its parts do.
+    edges = {
+        node["urn"]: {*node["dependencies"], *filter(None, [node["parent"]])} for node in graph.resources
+    }
+    tops = _tops(graph)
+    models = [node["urn"] for node in graph.resources if node["inputs"].get("kind") == "InferenceService"]
+    assert {tops[urn] for urn in models} == {model.name for model in settings.enabled_models}
+    waited = {tops[urn] for model in models for urn in _reached(model, edges)}
+    assert "network-rules" in waited or settings.security.rules is None
+    assert "prometheus" not in waited
+
+
 def test_providers_wait_for_no_add_on(graph: ProgramGraph, units: dict[str, Unit]) -> None:
     edges = _edges(graph)
     providers = [node["name"] for node in graph.resources if node["type"].startswith(PROVIDER_PREFIX)]

@@ -114,11 +114,16 @@ def test_every_model_has_a_budget_and_exactly_one_owner_of_its_replicas(
     objects: list[Object], inference_services: dict[str, Object], settings: Settings
 ) -> None:
     def names(kind: str) -> set[str]:
-        return {o["metadata"]["name"] for o in objects if o["kind"] == kind}
+        here = [o for o in objects if o["metadata"].get("namespace") == settings.namespace]
+        return {o["metadata"]["name"] for o in here if o["kind"] == kind}
 
-    scaled = {model.name for model in settings.enabled_models if model.autoscaling.kind == "hpa"}
+    def scaled_by(kind: str) -> set[str]:
+        return {model.name for model in settings.enabled_models if model.autoscaling.kind == kind}
+
+    scaled = scaled_by("hpa") | scaled_by("keda")
     assert names("PodDisruptionBudget") == names("ServiceAccount") == set(inference_services)
-    assert names("HorizontalPodAutoscaler") == scaled
+    assert names("HorizontalPodAutoscaler") == scaled_by("hpa")
+    assert names("ScaledObject") == scaled_by("keda")
     for name, service in inference_services.items():
         owner = service["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"]
         assert (owner, "minReplicas" in _predictor(service)) == (

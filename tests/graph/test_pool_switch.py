@@ -13,7 +13,7 @@ from settings import stack_yaml
 pytestmark = pytest.mark.graph
 
 POOL: Final = "a10"
-NODES: Final = 21
+NODES: Final = 24
 _LINKED: Final = ("__main__.py", "Pulumi.yaml", "components", "settings", "ops", "rehearsal")
 
 

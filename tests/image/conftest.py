@@ -3,22 +3,26 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import httpx
 import pytest
 
 from components.engine_args import engine_args
+from rehearsal.cpu_engine.process import NO_NUMA, Engine, can_run, free_port, running_engine
+from rehearsal.cpu_engine.tiny_models import TinyModels, make_tiny_models
 from settings import Settings
 from settings.models import Model
-from tests.image.engine import (
-    Engine,
-    environment_on_cpu,
-    flags_on_cpu,
-    free_port,
-    running_engine,
-    running_pod,
-)
-from tests.image.tiny_models import TinyModels, make_tiny_models
+from tests.image.engine import environment_on_cpu, flags_on_cpu, running_pod
+
+HERE: Final = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what starts vLLM where it could not run. Builds, in a folder of their own, need none."""
+    for item in items:
+        if item.path.parent == HERE and not can_run():
+            item.add_marker(pytest.mark.skip(NO_NUMA))
 
 
 @pytest.fixture(scope="session")

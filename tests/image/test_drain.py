@@ -10,9 +10,10 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from rehearsal.cpu_engine.process import Engine
+from rehearsal.cpu_engine.tiny_models import TinyModels
 from settings.models import Model
-from tests.image.engine import Engine, running_pod
-from tests.image.tiny_models import TinyModels
+from tests.image.engine import running_pod
 
 pytestmark = pytest.mark.image
 

@@ -27,16 +27,10 @@ from typing import Any
 import httpx
 import pytest
 
+from rehearsal.cpu_engine.process import Engine, running_engine
+from rehearsal.cpu_engine.tiny_models import HIDDEN, WRITTEN, TinyModels, chat_prompt_tokens
 from settings.models import Model
-from tests.image.engine import (
-    Engine,
-    environment_on_cpu,
-    flags_on_cpu,
-    request_lines,
-    running_engine,
-    running_pod,
-)
-from tests.image.tiny_models import HIDDEN, WRITTEN, TinyModels, chat_prompt_tokens
+from tests.image.engine import environment_on_cpu, flags_on_cpu, request_lines, running_pod
 
 pytestmark = pytest.mark.image
 DRAIN_SECONDS = 30

@@ -12,14 +12,17 @@ from typing import Any
 
 import pytest
 
-from components.engine_args import API_PORT, MIDDLEWARE, STREAMER_MEMORY_BYTES, engine_args
+from components.engine_args import API_PORT, MIDDLEWARE, engine_args, streamer_config
 from components.engine_files import engine_environment
+from rehearsal.cpu_engine.process import QUICK, python
 from settings import load_stack_file
+from settings.adapters import RANKS, Adapter
 from settings.engine import TrustRemoteCode
 from settings.models import Model
+from settings.ready_models import ready_models
 from settings.weights import StreamedWeights
 from tests.conftest import ROOT, STACKS
-from tests.image.engine import CHANGED_ON_CPU, QUICK, environment_on_cpu, flags_on_cpu, python
+from tests.image.engine import CHANGED_ON_CPU, environment_on_cpu, flags_on_cpu
 
 pytestmark = pytest.mark.image
 
@@ -33,6 +36,7 @@ WRONG = {
     "a value that does not exist": ("--dtype=float99", "invalid choice: 'float99'"),
     "a number that is a word": ("--max-num-seqs=many", "many"),
     "a flag without its value": ("--max-model-len", "expected one argument"),
+    "a rank between those that there are": ("--max-lora-rank=12", "invalid choice: 12"),
     "a switch with a value": ("--enable-expert-parallel=yes", "ignored explicit argument 'yes'"),
 }
 # The parser takes the first for --max-num-seqs, so to be taken is not enough: a flag must be one of `options`. It
@@ -52,17 +56,28 @@ class Answer:
 
 
 def models() -> dict[str, Model]:
-    """Every model of every stack, enabled or not, by `stack/name`, and one that may run its repository's code."""
+    """Every model of every stack, enabled or not, by `stack/name`, every ready model, one that may run its code, one with adapters."""
     found = {
         f"{stack}/{model.name}": model
         for stack in STACKS
         for model in load_stack_file(ROOT / f"Pulumi.{stack}.yaml").models
     }
+    found |= {f"catalogue/{name}": model for name, model in ready_models().items()}
     plain = next(iter(found.values()))
     trusting = plain.engine.model_copy(
         update={"trust_remote_code": TrustRemoteCode(reason="a case of this test")}
     )
-    return found | {"made/trusting": plain.model_copy(update={"engine": trusting})}
+    adapted = plain.engine.model_copy(
+        update={
+            "adapters": tuple(
+                Adapter(name=f"adapter-{rank}", path=f"/opt/adapters/{rank}", rank=rank) for rank in RANKS
+            )
+        }
+    )
+    return found | {
+        "made/trusting": plain.model_copy(update={"engine": trusting}),
+        "made/adapted": plain.model_copy(update={"engine": adapted}),
+    }
 
 
 MODELS = models()
@@ -94,13 +109,15 @@ def answer() -> Answer:
     lines: dict[str, Sequence[str]] = {name: engine_args(model) for name, model in MODELS.items()}
     lines |= {f"{name} on a CPU": ["/m", *flags_on_cpu(engine_args(model))] for name, model in MODELS.items()}
     lines |= {why: ["/m", flag] for why, (flag, _) in WRONG.items()}
+    lines |= {f"rank {rank}": ["/m", f"--max-lora-rank={rank}"] for rank in RANKS}
     lines |= {"abbreviated": ["/m", ABBREVIATED], "broken JSON": ["/m", BROKEN_JSON]}
     return ask(lines)
 
 
 def asked(model: Model) -> dict[str, object]:
     """Return what the settings ask for, by vLLM's names."""
-    streamed = isinstance(model.weights, StreamedWeights)
+    weights = model.weights
+    streamed = isinstance(weights, StreamedWeights)
     return {
         "model_tag": model.container_path,
         "served_model_name": [model.name],
@@ -117,13 +134,31 @@ def asked(model: Model) -> dict[str, object]:
         "enable_expert_parallel": model.engine.enable_expert_parallel,
         "runner": "pooling" if model.task == "embed" else "auto",
         "trust_remote_code": model.engine.trust_remote_code is not None,
+        **asked_of_adapters(model),
         "load_format": "runai_streamer" if streamed else "auto",
-        "model_loader_extra_config": {"memory_limit": STREAMER_MEMORY_BYTES} if streamed else {},
+        "model_loader_extra_config": streamer_config(weights) if isinstance(weights, StreamedWeights) else {},
+    }
+
+
+def asked_of_adapters(model: Model) -> dict[str, object]:
+    adapters = model.engine.adapters
+    if not adapters:
+        return {}
+    return {
+        "enable_lora": True,
+        "max_loras": len(adapters),
+        "max_lora_rank": max(adapter.rank for adapter in adapters),
+        # As the answer has what is no JSON: the type's own words.
+        "lora_modules": [
+            f"LoRAModulePath(name='{adapter.name}', path='{adapter.path}', base_model_name=None, is_3d_lora_weight=False)"
+            for adapter in adapters
+        ],
     }
 
 
 def names(flags: Sequence[str]) -> set[str]:
-    return {flag.partition("=")[0] for flag in flags}
+    """Return the flags alone: what stands behind one by itself is its value."""
+    return {flag.partition("=")[0] for flag in flags if flag.startswith("--")}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -151,6 +186,11 @@ def test_a_models_flags_differ_from_vllms_defaults_in_nothing_that_was_not_asked
 @pytest.mark.parametrize("name", MODELS)
 def test_the_flags_that_tests_start_an_engine_with_are_vllms_too(answer: Answer, name: str) -> None:
     assert f"{name} on a CPU" not in answer.errors, answer.errors[f"{name} on a CPU"]
+
+
+@pytest.mark.parametrize("rank", RANKS)
+def test_every_rank_of_an_adapter_is_one_of_vllms(answer: Answer, rank: int) -> None:
+    assert answer.values[f"rank {rank}"]["max_lora_rank"] == rank
 
 
 @pytest.mark.parametrize("why", WRONG)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -12,40 +11,18 @@ import pytest
 
 from settings.models import Model
 from tests.image.conftest import PodEngine
-from tests.image.engine import Engine, request_lines
+from tests.image.engine import Log
+from tests.promql import known
 
 pytestmark = pytest.mark.image
 
 MARKER: Final = "MARKER-7f3a"
-LINE_SECONDS: Final = 10
 CHAT: Final = "/v1/chat/completions"
 STREAMS: Final = 200
 LONG: Final = 6000
 """Tokens of a stream that its client does not wait for: more than a machine with other work writes meanwhile."""
 LEAVING: Final = 5
 """Every fifth client leaves."""
-
-
-class Log:
-    """The lines of requests in an engine's log, from a moment on."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._start = engine.log.stat().st_size
-
-    @property
-    def text(self) -> str:
-        return self._engine.log.read_bytes()[self._start :].decode(errors="replace")
-
-    def lines(self, count: int = 1) -> list[dict[str, Any]]:
-        """Return so many lines; fails when there are more, or fewer after a while."""
-        deadline = time.monotonic() + LINE_SECONDS
-        found: list[dict[str, Any]] = []
-        while len(found) < count and time.monotonic() < deadline:
-            found = request_lines(self.text)
-            time.sleep(0.05)
-        assert len(found) == count
-        return found
 
 
 @pytest.fixture
@@ -169,6 +146,8 @@ def test_metrics_have_a_port_of_their_own(
     assert f'vllm_platform_requests_total{{endpoint="{CHAT}",model_name="{chat_model.name}"' in text
     assert f'model_version="{version}"' in text
     assert "vllm:generation_tokens_total" in text
+    shown = {line.partition("{")[0] for line in text.splitlines()}
+    assert known()["vllm"] | known()["middleware"] <= shown
 
 
 @pytest.fixture

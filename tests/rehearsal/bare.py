@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,9 @@ class Bare:
         sections = {
             "environment": "dev",
             "cluster": cluster,
+            # No registry is there to be asked for an image, and no pod pulls one.
             "registry": {"kind": "external", "host": "registry.invalid"},
+            "builds": {"check_digests": False},
             "charts": {"kind": "folder", "path": str(self.charts)},
             "pools": POOLS,
             "models": [],
@@ -113,8 +115,10 @@ class Bare:
 
 
 @contextmanager
-def bare_cluster(folder: Path, *, with_kserve: bool = False) -> Generator[Bare]:
-    """Start one, with simulated nodes, and take it down again."""
+def bare_cluster(
+    folder: Path, *, with_kserve: bool = False, run_elsewhere: Sequence[str] = ()
+) -> Generator[Bare]:
+    """Start one, with simulated nodes, and take it down again. `run_elsewhere`: namespaces whose pods KWOK leaves alone."""
     root = folder / "checkout"
     root.mkdir()
     for source in REPOSITORY.iterdir():
@@ -128,7 +132,9 @@ def bare_cluster(folder: Path, *, with_kserve: bool = False) -> Generator[Bare]:
         charts=write_charts(tools(), charts),
     )
     try:
-        lifecycle.up(bare.layout, tools(), lambda _: None, with_kserve=with_kserve)
+        lifecycle.up(
+            bare.layout, tools(), lambda _: None, with_kserve=with_kserve, run_elsewhere=run_elsewhere
+        )
         with bare.api() as api:
             sections = {
                 key.removeprefix("vllm-platform:"): value

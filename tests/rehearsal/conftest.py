@@ -1,9 +1,10 @@
 """Rehearsal tests run the real engine, provider and control plane, in a checkout of links so that the developer's own clusters stay untouched."""
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +104,16 @@ def remove_clusters(checkout: Checkout) -> None:
         lifecycle.down(layout)
 
 
+@contextlib.contextmanager
+def rehearsed(made: Checkout) -> Generator[Checkout]:
+    """Rehearse the stack `local` of a checkout, whose stack file may be changed already; take all of it down at the end."""
+    try:
+        made.vp("rehearse", "local")
+        yield made
+    finally:
+        remove_clusters(made)
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Checkout]:
     """A checkout of its own for a test that breaks things."""
@@ -116,12 +127,8 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A checkout in which the stack `local` was rehearsed; shared by the tests of a module, which leave it as they found it."""
-    made = make_checkout(tmp_path_factory.mktemp("rehearsal") / "checkout")
-    try:
-        made.vp("rehearse", "local")
+    with rehearsed(make_checkout(tmp_path_factory.mktemp("rehearsal") / "checkout")) as made:
         yield made
-    finally:
-        remove_clusters(made)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ KINDS: Final = {
         "ValidatingWebhookConfiguration",
     ),
 }
+# Those that write objects of the cluster's own, as field managers.
+CLUSTER: Final = {"kube-apiserver", "kube-controller-manager"}
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,14 @@ def snapshot(api: Api) -> Snapshot:
 
 
 def _is_the_cluster_s(kind: str, each: dict[str, Any]) -> bool:
-    """Tell whether the cluster itself makes or fills it, of what others bring: such a role, or the service of a definition."""
-    return (kind == "APIService" and not each["spec"].get("service")) or "aggregationRule" in each
+    """Tell whether the cluster itself makes or fills it: such a role, the service of a definition, what each namespace has.
+
+    The controllers make theirs (`kube-root-ca.crt`, their own accounts) some time after the API server is ready.
+    """
+    writers = {entry["manager"] for entry in each["metadata"].get("managedFields", [])}
+    of_the_cluster = bool(writers) and writers <= CLUSTER
+    of_definitions = kind == "APIService" and not each["spec"].get("service")
+    return of_the_cluster or of_definitions or "aggregationRule" in each
 
 
 def _name(each: dict[str, Any]) -> str:

@@ -20,8 +20,6 @@ ADDONS: Final = {
     "kserve": "existing",
     "external_secrets": "existing",
     "cert_manager": "managed",
-    "gateway_api": "managed",
-    "envoy_gateway": "managed",
 }
 PUSHED: Final = "sha256:" + "1" * 64
 
@@ -72,7 +70,7 @@ def test_what_is_there_is_left_alone_the_rest_is_added_and_models_become_ready(b
     assert ("Deployment", "team-secrets/team-secrets-external-secrets") in before.objects
     stack = bare.stack("ours", bare.config(**_sections()))
     assert set(stack.up()) == {"create"}
-    assert deployed_releases(api) == {"team-secrets", "cert-manager", "envoy-gateway"}
+    assert deployed_releases(api) == {"team-secrets", "cert-manager"}
     services = api.list("serving.kserve.io/v1beta1", "InferenceService")
     assert services
     assert [o["metadata"]["name"] for o in services if not has_condition(o, "Ready")] == []

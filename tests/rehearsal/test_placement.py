@@ -85,6 +85,17 @@ def test_no_other_pod_is_on_a_gpu_node(api: Api, settings: Settings) -> None:
     }
 
 
+def test_network_policies_find_the_pods_that_they_are_about(api: Api, settings: Settings) -> None:
+    """The labels are ours, and KServe's real controller hands them on."""
+    for model in settings.enabled_models:
+        policy = api.get("networking.k8s.io/v1", "NetworkPolicy", f"{model.name}-network", settings.namespace)
+        assert policy is not None
+        labels = policy["spec"]["podSelector"]["matchLabels"]
+        found = api.list("v1", "Pod", settings.namespace, ",".join(f"{k}={v}" for k, v in labels.items()))
+        assert found
+        assert {p["metadata"]["labels"][SERVICE_LABEL] for p in found} == {model.name}
+
+
 def test_two_moe_replicas_share_one_p4d(api: Api, settings: Settings) -> None:
     pods = model_pods(api, settings, "qwen3-235b-a22b")
     nodes = places(api, pods)

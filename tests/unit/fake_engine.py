@@ -81,7 +81,7 @@ class Client:
         return answer
 
 
-async def _body(receive: Any) -> bytes:  # noqa: ANN401 - ASGI
+async def whole_body(receive: Any) -> bytes:  # noqa: ANN401 - ASGI
     pieces: list[bytes] = []
     while True:
         message = await receive()
@@ -104,7 +104,7 @@ class Engine:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         if scope["type"] != "http":
             return
-        self.seen.append(await _body(receive))
+        self.seen.append(await whole_body(receive))
         self.ids += [value.decode() for name, value in scope["headers"] if name == b"x-request-id"]
         if self.failure is not None:
             raise self.failure

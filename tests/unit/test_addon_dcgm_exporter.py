@@ -82,6 +82,7 @@ def test_labels_of_models_become_labels_of_metrics_and_no_others_do(
         "serving.kserve.io/inferenceservice",
         "vllm-platform.io/model",
         "vllm-platform.io/revision",
+        "vllm-platform.io/track",
     }
     for other in ("pod-template-hash", "x-app.kubernetes.io/version", "appXkubernetes.io/version"):
         assert not any(re.search(pattern, other) for pattern in patterns)

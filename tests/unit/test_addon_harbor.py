@@ -9,10 +9,11 @@ import pytest
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.core.v1 import Namespace
 
-from components.addons.harbor import SECRET_KEYS, Harbor, HarborArgs, harbor_values
+from components.addons.harbor import Harbor, HarborArgs, harbor_values
 from components.charts import HARBOR
 from ops.recorder import Recorder
 from settings.charts import PublishedCharts
+from settings.needed_secrets import HARBOR_KEYS
 from tests.charts import merged, published_values, tolerating, unknown_keys
 
 pytestmark = pytest.mark.unit
@@ -99,7 +100,7 @@ def test_the_keys_in_that_secret_are_those_that_the_chart_looks_for(seen: dict[s
     }
     # The rest are fixed texts of its templates.
     fixed = {"secretKey", "secret", "REGISTRY_PASSWD", "REGISTRY_HTPASSWD", "password", "tls.key", "tls.crt"}
-    assert set(SECRET_KEYS) == chosen | fixed
+    assert set(HARBOR_KEYS) == chosen | fixed
 
 
 def test_the_database_takes_the_password_that_the_others_use(values: dict[str, Any]) -> None:

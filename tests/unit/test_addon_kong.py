@@ -37,6 +37,14 @@ def test_every_value_is_one_that_the_chart_reads(root: Path, values: dict[str, A
     assert unknown_keys(values, published_values(root, "kong"), COMMENTED) == []
 
 
+def test_in_the_mesh_its_proxies_are_known_and_callers_from_outside_still_come_in() -> None:
+    meshed = kong_values(replicas=1, monitored=False, meshed=True)
+    assert meshed["podLabels"] == {"istio.io/dataplane-mode": "ambient"}
+    assert meshed["podAnnotations"] == {"ambient.istio.io/bypass-inbound-capture": "true"}
+    plain = kong_values(replicas=1, monitored=False)
+    assert (plain["podLabels"], plain["podAnnotations"]) == ({}, {})
+
+
 def test_it_has_no_database(seen: dict[str, Any]) -> None:
     assert (seen["env"]["database"], seen["postgresql"]["enabled"]) == ("off", False)
 

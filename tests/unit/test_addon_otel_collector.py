@@ -8,8 +8,10 @@ import pulumi
 import pytest
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.core.v1 import Namespace
+from vllm_platform_middleware.record import RequestRecord
 
 from components.addons.loki import LOKI_URL
+from components.addons.otel_audit import AuditStream
 from components.addons.otel_collector import (
     OtelAgent,
     OtelAgentArgs,
@@ -18,13 +20,21 @@ from components.addons.otel_collector import (
     agent_values,
     gateway_values,
 )
+from components.addons.otel_lines import FIELDS
 from components.addons.otel_pipelines import KEPT, OTLP_GRPC, OTLP_HTTP
+from components.addons.table import UNITS as ROWS
+from components.addons.table import Site
 from components.addons.tempo import TEMPO_OTLP
+from components.audit_bucket import GATEWAY_PREFIX
 from components.charts import OTEL_COLLECTOR
+from components.gateway_log import FIELDS as ACCESS_FIELDS
 from components.node_agents import LOG_AGENT
 from ops.recorder import Recorder
+from settings import load_stack_file
 from settings.addon_namespaces import ADDON_NAMESPACES
+from settings.audit import NoAudit
 from settings.charts import PublishedCharts
+from settings.kong import KongGateway
 from tests.charts import merged, published_values, schema_errors, tolerating, unknown_keys
 
 pytestmark = pytest.mark.unit
@@ -37,13 +47,17 @@ EXCEPTIONS: Final = ("podDisruptionBudget.maxUnavailable",)
 # With their second names since 0.14x (`file_log` was `filelog`, `otlp_grpc` was `otlp`): manifest of otelcol-k8s 0.158.0.
 IN_THE_IMAGE: Final[Mapping[str, set[str]]] = {
     "receivers": {"otlp", "file_log"},
-    "processors": {"memory_limiter", "k8s_attributes", "redaction"},
+    "processors": {"filter", "k8s_attributes", "memory_limiter", "redaction", "tail_sampling", "transform"},
     "exporters": {"otlp_grpc", "otlp_http", "nop"},
     "extensions": {"health_check", "file_storage"},
 }
+AUDIT: Final = AuditStream(bucket="acme-audit", region="us-east-1", namespace="llm-prod")
+# `contrib` alone has it.
+BEYOND: Final = {"awss3"}
 UNITS: Final = {
     "otel-gateway": gateway_values(logs=True, traces=True, replicas=2, monitored=True),
     "otel-agent": agent_values(monitored=True),
+    "otel-agent with an audit stream": agent_values(monitored=True, audit=AUDIT),
 }
 
 
@@ -77,10 +91,12 @@ class TestBoth:
         assert schema_errors(root, CHART, values) == []
 
     def test_the_image_is_named_and_has_every_part_that_is_configured(self, values: Values) -> None:
-        assert values["image"]["repository"] == "otel/opentelemetry-collector-k8s"
+        beyond: set[str] = set()
         for kind, known in IN_THE_IMAGE.items():
-            used = {name.partition("/")[0] for name in values["alternateConfig"][kind]}
-            assert used <= known, kind
+            beyond |= {name.partition("/")[0] for name in values["alternateConfig"][kind]} - known
+        assert beyond <= BEYOND
+        image = "opentelemetry-collector-contrib" if beyond else "opentelemetry-collector-k8s"
+        assert values["image"]["repository"] == f"otel/{image}"
 
     def test_every_part_that_is_configured_is_used_and_no_other(self, values: Values) -> None:
         config = values["alternateConfig"]
@@ -208,11 +224,15 @@ class TestAgent:
     def test_it_reads_logs_of_pods_and_can_change_none(self, agent: Values) -> None:
         (mount,) = [m for m in UNITS["otel-agent"]["extraVolumeMounts"] if m["mountPath"] == "/var/log/pods"]
         assert mount["readOnly"] is True
-        assert agent["receivers"]["file_log"]["include"] == ["/var/log/pods/*/*/*.log"]
+        # With what a kubelet put aside before it was read.
+        assert agent["receivers"]["file_log"]["include"] == [
+            "/var/log/pods/*/*/*.log",
+            "/var/log/pods/*/*/*.log.*",
+        ]
 
     def test_it_does_not_read_what_collectors_say(self, agent: Values) -> None:
         place = ADDON_NAMESPACES["otel-agent"]
-        assert agent["receivers"]["file_log"]["exclude"] == [f"/var/log/pods/{place}_otel-*/*/*.log"]
+        assert f"/var/log/pods/{place}_otel-*/*/*" in agent["receivers"]["file_log"]["exclude"]
 
     def test_no_line_is_lost_or_read_twice_when_it_starts_again(self, agent: Values) -> None:
         files = agent["receivers"]["file_log"]
@@ -245,7 +265,62 @@ class TestAgent:
         assert rule["verbs"] == ["get", "list", "watch"]
 
 
-@pytest.mark.parametrize("unit", UNITS)
+class TestAudit:
+    """The gateway's lines, beside the other logs."""
+
+    @pytest.fixture
+    def stream(self) -> Values:
+        return UNITS["otel-agent with an audit stream"]["alternateConfig"]
+
+    def test_the_other_logs_are_as_without_it(self, agent: Values, stream: Values) -> None:
+        assert stream["service"]["pipelines"]["logs"] == agent["service"]["pipelines"]["logs"]
+        assert stream["exporters"]["otlp_grpc"] == agent["exporters"]["otlp_grpc"]
+
+    def test_it_has_a_queue_of_its_own_and_is_sent_for_ever(self, stream: Values) -> None:
+        sender = stream["exporters"]["awss3/audit"]
+        assert sender["sending_queue"]["storage"] == "file_storage"
+        assert sender["sending_queue"]["block_on_overflow"] is True
+        assert sender["retry_on_failure"] == {"enabled": True, "max_elapsed_time": "0s"}
+
+    def test_text_is_removed_and_other_lines_are_dropped_before_anything_is_kept(
+        self, stream: Values
+    ) -> None:
+        processors = stream["service"]["pipelines"]["logs/audit"]["processors"]
+        assert processors[-2:] == ["filter/audit", "redaction"]
+
+    def test_an_object_lies_where_the_agent_s_role_may_write(self, stream: Values) -> None:
+        uploader = stream["exporters"]["awss3/audit"]["s3uploader"]
+        assert (uploader["s3_bucket"], uploader["s3_prefix"]) == (AUDIT.bucket, GATEWAY_PREFIX)
+
+    def test_prod_has_it(self, root: Path) -> None:
+        settings = load_stack_file(root / "Pulumi.prod.yaml")
+        told = ROWS["otel-agent"].own(Site(settings=settings))["audit"]
+        assert told == AuditStream(
+            bucket="acme-llm-prod-audit", region="us-east-1", namespace=settings.namespace
+        )
+
+    @pytest.mark.parametrize(
+        "changes", [{"audit": NoAudit(kind="off")}, {"gateway": KongGateway.model_construct(kind="kong")}]
+    )
+    def test_without_a_bucket_or_envoy_there_is_none(self, root: Path, changes: Mapping[str, object]) -> None:
+        settings = load_stack_file(root / "Pulumi.prod.yaml").model_copy(update=changes)
+        assert ROWS["otel-agent"].own(Site(settings=settings))["audit"] is None
+
+
+class TestLines:
+    """What the agent makes of a line; that it does is shown with the real collector."""
+
+    def test_every_field_of_the_engines_and_the_gateway_s_lines_is_known(self) -> None:
+        written = {*RequestRecord._fields, *ACCESS_FIELDS}
+        assert sorted(written - set(FIELDS)) == []
+        assert set(FIELDS) - written <= {"trace_id"}
+
+    def test_what_was_read_was_sent_or_kept_before_it_counts_as_read(self) -> None:
+        (arguments,) = UNITS["otel-agent"]["command"]["extraArgs"]
+        assert arguments == "--feature-gates=stanza.synchronousLogEmitter"
+
+
+@pytest.mark.parametrize("unit", ["otel-gateway", "otel-agent"])
 def test_the_release_is_pinned_and_waits_for_what_comes_before(deploy: Deploy, unit: str) -> None:
     def program() -> None:
         options = pulumi.ResourceOptions(providers=[Provider("k8s", kubeconfig="{}")])

@@ -16,12 +16,14 @@ from components.addons.platform import install_platform
 from components.addons.surroundings import Surroundings
 from components.addons.table import UNITS, Row
 from components.charts import Chart
+from components.secret_delivery import SecretSource
 from ops.recorder import PROVIDER_PREFIX, STACK_TYPE, Recorder
 from settings import Settings, load_stack_file
 from settings.addon_catalogue import CATALOGUE, Unit
 from settings.addon_namespaces import ADDON_NAMESPACES
 from settings.addons import Addons
 from settings.charts import LocalCharts
+from settings.secrets import ManualSecrets, VaultSecrets
 from settings.storage import EBS_CLASS
 from tests.contract.addon_factories import POSTGRES
 
@@ -38,7 +40,8 @@ AROUND: Final = ("nodes", "volumes", "rights-of-loki")
 def everything(root: Path) -> Settings:
     """A stack with all add-ons of the table, also those of which nobody would have two."""
     prod = load_stack_file(root / "Pulumi.prod.yaml")
-    return prod.model_copy(update={"addons": _all("managed"), "database": POSTGRES})
+    by_hand = ManualSecrets(kind="manual")
+    return prod.model_copy(update={"addons": _all("managed"), "database": POSTGRES, "secrets": by_hand})
 
 
 def _all(word: str, **others: str) -> Addons:
@@ -56,7 +59,7 @@ def _install(settings: Settings, *, on_its_own: bool = False) -> dict[str, Addon
     if on_its_own:
         nodes, volumes, rights = (Namespace(name, metadata={"name": name}, opts=options) for name in AROUND)
         around = Surroundings(nodes=[nodes], volumes=[volumes], access={"loki": [rights]})
-    return install_platform(settings, around, options)
+    return install_platform(settings, around, SecretSource(settings=settings), options)
 
 
 def _owners(recorder: Recorder) -> dict[str, str]:
@@ -120,6 +123,16 @@ class TestOrder:
     ) -> None:
         waits = _waits(deploy(lambda: _install(everything)))
         assert {name for others in waits.values() for name in others} & set(AROUND) == set()
+
+    def test_who_reads_a_secret_waits_for_it_and_it_for_whoever_delivers(
+        self, deploy: Deploy, everything: Settings
+    ) -> None:
+        kept = VaultSecrets(kind="vault", prefix="llm")
+        waits = _waits(deploy(lambda: _install(everything.model_copy(update={"secrets": kept}))))
+        readers = {name for name, others in waits.items() if {o for o in others if o.startswith("secrets-")}}
+        assert readers == {"prometheus", "harbor"}
+        assert {"external-secrets", "vault"} <= waits["secrets-monitoring"]
+        assert {"external-secrets", "vault"} <= waits["secrets-harbor"]
 
     def test_what_is_said_to_be_there_is_not_waited_for(self, deploy: Deploy, everything: Settings) -> None:
         stack = everything.model_copy(update={"addons": _all("existing", kserve="managed")})

@@ -13,6 +13,7 @@ from components.addons.loki import LOKI_URL
 from components.addons.prometheus import (
     ALERTMANAGER_URL,
     GRAFANA,
+    PROMETHEUS_ACCOUNT,
     PROMETHEUS_URL,
     Prometheus,
     PrometheusArgs,
@@ -98,6 +99,18 @@ class TestValues:
         assert f"http://{full}-prometheus.{place}.svc.cluster.local:9090" == PROMETHEUS_URL
         assert f"http://{full}-alertmanager.{place}.svc.cluster.local:9093" == ALERTMANAGER_URL
         assert values["grafana"]["fullnameOverride"] == GRAFANA
+
+    def test_models_know_it_by_its_account_and_only_its_own_pods_are_in_the_mesh(self) -> None:
+        def labels(*, meshed: bool) -> dict[str, str]:
+            values = prometheus_values(
+                metrics=METRICS, storage_class=None, logs=True, traces=True, replicas=1, meshed=meshed
+            )
+            assert values["prometheus"]["serviceAccount"] == {"create": True, "name": PROMETHEUS_ACCOUNT}
+            assert "podLabels" not in values["prometheusOperator"]
+            return values["prometheus"]["prometheusSpec"]["podMetadata"]["labels"]
+
+        assert labels(meshed=True) == {"istio.io/dataplane-mode": "ambient"}
+        assert labels(meshed=False) == {}
 
     def test_it_takes_monitors_and_rules_of_everybody(self, values: Values, published: Values) -> None:
         """Else only those with a label of this release, of which other charts know nothing."""

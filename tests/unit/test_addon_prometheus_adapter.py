@@ -31,7 +31,7 @@ CHART = "prometheus-adapter"
 
 @pytest.fixture
 def values() -> Values:
-    return prometheus_adapter_values(replicas=2)
+    return prometheus_adapter_values(replicas=2, prometheus=PROMETHEUS_URL)
 
 
 @pytest.fixture
@@ -71,9 +71,17 @@ def test_it_asks_our_prometheus(seen: Values) -> None:
     assert f"{prometheus['url']}:{prometheus['port']}{prometheus['path']}" == PROMETHEUS_URL
 
 
+@pytest.mark.parametrize("url", ["https://metrics.internal/prometheus", "http://prometheus:9090"])
+def test_it_asks_another_one_where_that_exists(url: str) -> None:
+    asked = prometheus_adapter_values(replicas=1, prometheus=url)["prometheus"]
+    port = f":{asked['port']}" if asked["port"] else ""
+    # As the chart's template writes it: a port of 0 is left out.
+    assert f"{asked['url']}{port}{asked['path']}" == url
+
+
 @pytest.mark.parametrize(("replicas", "several"), [(1, False), (2, True)])
 def test_a_drain_goes_on_whatever_the_number(replicas: int, several: bool) -> None:  # noqa: FBT001
-    values = prometheus_adapter_values(replicas=replicas)
+    values = prometheus_adapter_values(replicas=replicas, prometheus=PROMETHEUS_URL)
     assert values["replicas"] == replicas
     assert values["podDisruptionBudget"] == {"enabled": several, "maxUnavailable": 1}
     assert len(values["topologySpreadConstraints"]) == int(several)
@@ -92,7 +100,10 @@ def test_the_release_is_pinned_and_waits_for_what_comes_before(deploy: Deploy) -
         options = pulumi.ResourceOptions(providers=[Provider("k8s", kubeconfig="{}")])
         before = Namespace("before", metadata={"name": "before"}, opts=options)
         args = PrometheusAdapterArgs(
-            charts=PublishedCharts(kind="published"), namespace="monitoring", after=[before]
+            charts=PublishedCharts(kind="published"),
+            namespace="monitoring",
+            after=[before],
+            prometheus=PROMETHEUS_URL,
         )
         PrometheusAdapter("prometheus-adapter", args, options)
 

@@ -23,6 +23,7 @@ from components.addons.vault import (
     vault_values,
 )
 from components.charts import VAULT
+from components.secret_store import authority_request
 from ops.recorder import Recorder
 from settings.charts import PublishedCharts
 from tests.charts import merged, published_values, schema_errors, tolerating, unknown_keys
@@ -38,6 +39,7 @@ EXCEPTIONS: Final = (
 )
 CERTIFICATE: Final = "kubernetes:cert-manager.io/v1:Certificate"
 ISSUER: Final = "kubernetes:cert-manager.io/v1:Issuer"
+CLUSTER_ISSUER: Final = "kubernetes:cert-manager.io/v1:ClusterIssuer"
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 
 
@@ -218,16 +220,23 @@ class TestComponent:
     def test_issuers_and_certificates_wait_for_cert_manager(self, deploy: Deploy) -> None:
         recorder = _record(deploy, replicas=2)
         before = recorder.one("kubernetes:core/v1:Namespace").urn
-        objects = [*recorder.of_type(CERTIFICATE), *recorder.of_type(ISSUER)]
+        objects = [o for kind in (CERTIFICATE, ISSUER, CLUSTER_ISSUER) for o in recorder.of_type(kind)]
         assert len(objects) == 4
         assert [o.urn for o in objects if before not in o.dependencies] == []
 
     def test_the_certificate_is_the_authority_s(self, deploy: Deploy) -> None:
         recorder = _record(deploy, replicas=2)
-        issuers = {i.inputs["metadata"]["name"]: i.inputs["spec"] for i in recorder.of_type(ISSUER)}
-        named = certificate_spec("vault")["issuerRef"]["name"]
-        assert issuers[named] == {"ca": {"secretName": AUTHORITY}}
-        assert issuers[authority_spec()["issuerRef"]["name"]] == {"selfSigned": {}}
+        (own,), (shared,) = recorder.of_type(ISSUER), recorder.of_type(CLUSTER_ISSUER)
+        (authority,) = [c for c in recorder.of_type(CERTIFICATE) if c.inputs["metadata"]["name"] == AUTHORITY]
+        assert own.inputs["metadata"]["name"] == authority_spec()["issuerRef"]["name"]
+        assert own.inputs["spec"] == {"selfSigned": {}}
+        for reference in (certificate_spec("vault")["issuerRef"], authority_request()["issuerRef"]):
+            assert reference["kind"] == "ClusterIssuer"
+            assert reference["name"] == shared.inputs["metadata"]["name"]
+        assert shared.inputs["spec"] == {"ca": {"secretName": AUTHORITY}}
+        # Where cert-manager looks for the keys of such issuers.
+        places = {o.inputs["metadata"]["namespace"] for o in (own, authority)}
+        assert places == {"cert-manager"}
 
     @pytest.mark.parametrize(("asked", "made"), [(1, 1), (2, 3), (3, 3)])
     def test_more_than_one_is_a_quorum(self, deploy: Deploy, asked: int, made: int) -> None:

@@ -12,14 +12,19 @@ from pulumi_aws import Provider as AwsProvider
 from pulumi_kubernetes import Provider as KubernetesProvider
 
 from components.addons.platform import install_platform
-from components.addons.surroundings import DATABASE, Surroundings
+from components.addons.surroundings import Surroundings
 from components.aws.addon_services import addon_services
+from components.aws.audit_trail import AGENT
 from components.data import create_database
-from ops.recorder import Recorder, Registration, record
+from components.secret_delivery import SecretSource
+from ops.recorder import UNKNOWN, Recorder, Registration, record
 from settings import EksCluster, Settings, load_stack_file
 from settings.addons import Addons
+from settings.audit import NoAudit
 from settings.database import NoDatabase
+from settings.needed_secrets import DATABASE
 from settings.observability import Observability
+from settings.secrets import AwsSecrets, ManualSecrets
 from settings.storage import CreatedBucket, ExistingBucket
 from tests.contract.addon_factories import POSTGRES
 from tests.dependencies import before
@@ -46,6 +51,7 @@ def stack(root: Path) -> Settings:
         "addons": Addons(vault="managed"),
         "observability": Observability(store=STORE),
         "database": POSTGRES,
+        "secrets": ManualSecrets(kind="manual"),
     }
     return prod.model_copy(update=changes)
 
@@ -57,13 +63,14 @@ def _declare(settings: Settings) -> Surroundings:
     # Of the cluster only this is read.
     base: Any = SimpleNamespace(
         cluster=settings.cluster,
-        control_plane=SimpleNamespace(cluster_name="llm-prod"),
+        control_plane=SimpleNamespace(cluster_name="llm-prod", issuer="https://oidc.invalid/id/A"),
         data_key=SimpleNamespace(arn=KEY),
     )
     around = addon_services(settings, base, [], on_both)
     on_cluster = pulumi.ResourceOptions(providers=[kubernetes])
-    addons = install_platform(settings, around, on_cluster)
-    create_database(settings, around, addons, on_cluster)
+    secrets = SecretSource(settings=settings, roles=around.secret_roles)
+    addons = install_platform(settings, around, secrets, on_cluster)
+    create_database(settings, around, addons, secrets, on_cluster)
     return around
 
 
@@ -107,7 +114,7 @@ class TestRights:
     ) -> None:
         account = cast("EksCluster", stack.cluster).account
         by_unit = _statements(recorder)
-        assert set(by_unit) == {"loki", "tempo", "vault", DATABASE}
+        assert set(by_unit) == {"loki", "tempo", "vault", AGENT, DATABASE}
         for statement in (each for statements in by_unit.values() for each in statements):
             assert statement["Effect"] == "Allow"
             assert [action for action in _all(statement["Action"]) if "*" in action] == []
@@ -130,6 +137,7 @@ class TestRights:
             ("tempo", "alias/llm-prod-data"),
             (DATABASE, "alias/llm-prod-data"),
             ("vault", "alias/llm-prod-vault"),
+            (AGENT, "alias/llm-prod-audit"),
         }
 
     def test_the_key_of_a_bucket_is_used_through_s3_only(self, recorder: Recorder) -> None:
@@ -139,7 +147,7 @@ class TestRights:
             for statement in statements
             if unit != "vault" and statement["Sid"] == "UseItsKey"
         ]
-        assert through == [{"kms:ViaService": "s3.us-east-1.amazonaws.com"}] * 3
+        assert through == [{"kms:ViaService": "s3.us-east-1.amazonaws.com"}] * 4
 
     def test_each_reaches_its_own_bucket_and_no_other(self, recorder: Recorder) -> None:
         buckets = {
@@ -155,6 +163,7 @@ class TestRights:
             "loki": {"acme-llm-telemetry"},
             "tempo": {"acme-llm-telemetry"},
             DATABASE: {"acme-llm-backups"},
+            AGENT: {"acme-llm-prod-audit"},
             "vault": set(),
         }
 
@@ -183,7 +192,7 @@ class TestAccounts:
             for each in recorder.of_type(ASSOCIATION)
         }
         expected: dict[str, tuple[str, str]] = {}
-        for unit in ("loki", "tempo", "vault"):
+        for unit in ("loki", "tempo", "vault", AGENT):
             inputs = _release(recorder, unit).inputs
             account = inputs["values"].get("serviceAccount") or inputs["values"]["server"]["serviceAccount"]
             assert account["create"] is True
@@ -196,7 +205,7 @@ class TestAccounts:
     def test_pods_start_after_they_have_their_rights(self, recorder: Recorder) -> None:
         """Those that start before get no credentials, and none later."""
         associations = {_unit_of(recorder, each): each.urn for each in recorder.of_type(ASSOCIATION)}
-        users = {unit: _release(recorder, unit) for unit in ("loki", "tempo", "vault")}
+        users = {unit: _release(recorder, unit) for unit in ("loki", "tempo", "vault", AGENT)}
         for unit, user in {**users, DATABASE: _database(recorder)}.items():
             assert associations[unit] in before(recorder, user.urn), unit
 
@@ -232,7 +241,12 @@ class TestBuckets:
     ) -> None:
         there = Observability(store=ExistingBucket(kind="existing", name="their-telemetry"))
         changed = stack.model_copy(
-            update={"observability": there, "database": NoDatabase(kind="off"), "addons": Addons()}
+            update={
+                "observability": there,
+                "database": NoDatabase(kind="off"),
+                "addons": Addons(),
+                "audit": NoAudit(kind="off"),
+            }
         )
         recorder = deploy(lambda: _declare(changed))
         assert recorder.of_type(BUCKET) == []
@@ -240,6 +254,19 @@ class TestBuckets:
         assert set(by_unit) == {"loki", "tempo"}
         actions = {a for each in by_unit.values() for one in each for a in _all(one["Action"])}
         assert {action for action in actions if not action.startswith("s3:")} == set()
+
+
+class TestSecrets:
+    def test_a_namespace_that_needs_one_gets_a_role_and_its_account_is_told_of_it(
+        self, deploy: Deploy, stack: Settings
+    ) -> None:
+        kept = AwsSecrets(kind="aws", prefix="llm-prod")
+        recorder = deploy(lambda: _declare(stack.model_copy(update={"secrets": kept})))
+        (role,) = [r for r in recorder.of_type(ROLE) if "-secrets-" in r.inputs["name"]]
+        assert role.inputs["name"] == "llm-prod-secrets-monitoring"
+        (account,) = recorder.of_type("kubernetes:core/v1:ServiceAccount")
+        assert role.urn in before(recorder, account.urn)
+        assert account.inputs["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": UNKNOWN}
 
 
 class TestNothingElse:

@@ -140,7 +140,7 @@ class TestCluster:
         (component,) = [r for r in recorder.registrations if r.type.endswith(":ControlPlane")]
         outputs = recorder.outputs[component.urn]
         assert outputs["cluster_name"] == "llm-prod"
-        for name in ("endpoint", "certificate_authority", "security_group"):
+        for name in ("endpoint", "certificate_authority", "security_group", "issuer"):
             assert outputs.get(name, UNKNOWN) == UNKNOWN
 
     def test_what_eks_answers_is_handed_on(self, cluster: EksCluster) -> None:
@@ -149,6 +149,8 @@ class TestCluster:
             "endpoint": "https://example.invalid",
             "certificate_authority": "Q0E=",
             "security_group": "sg-1",
+            "issuer": "https://oidc.invalid/id/A",
+            "logs": "/aws/eks/llm-prod/cluster",
             "access": "llm-prod",
         }
 
@@ -164,6 +166,7 @@ class _Eks(Mocks):
             **asked,
             "endpoint": "https://example.invalid",
             "certificateAuthority": {"data": "Q0E="},
+            "identities": [{"oidcs": [{"issuer": "https://oidc.invalid/id/A"}]}],
             "vpcConfig": {**asked["vpcConfig"], "clusterSecurityGroupId": "sg-1", "vpcId": "vpc-1"},
         }
 
@@ -177,7 +180,15 @@ async def _answered(cluster: EksCluster) -> dict[str, str | None]:
     monitor.mocks = _Eks()
     set_mocks(monitor.mocks, preview=False, monitor=monitor)
     plane = _plane(cluster)
-    names = ("cluster_name", "endpoint", "certificate_authority", "security_group", "access")
+    names = (
+        "cluster_name",
+        "endpoint",
+        "certificate_authority",
+        "security_group",
+        "issuer",
+        "logs",
+        "access",
+    )
     found = {name: await cast("pulumi.Output[str]", getattr(plane, name)).future() for name in names}
     await wait_for_rpcs()
     return found

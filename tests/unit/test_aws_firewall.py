@@ -1,5 +1,6 @@
 """The firewall: prompts pass, everything else that looks like an attack does not, and no token is written down."""
 
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -85,13 +86,16 @@ class TestBodies:
             "awswaf:managed:aws:known-bad-inputs:Log4JRCE_Body",
             "awswaf:managed:aws:known-bad-inputs:ReactJSRCE_Body",
         }
-        path = elsewhere["not_statement"]["statement"]["byte_match_statement"]
-        assert (path["positional_constraint"], path["search_string"]) == ("STARTS_WITH", "/v1/")
+        path = elsewhere["not_statement"]["statement"]["regex_match_statement"]
+        for inside in ("/v1/chat/completions", "/qwen-7b-vllm/v1/chat/completions"):
+            assert re.search(path["regex_string"], inside)
+        for outside in ("/", "/admin", "/v1", "/a/b/v1/chat/completions"):
+            assert re.search(path["regex_string"], outside) is None
 
     def test_a_path_that_only_pretends_is_outside_of_the_api(self, rules: Rules) -> None:
         """`/v1/%2e%2e/admin` is compared as `/admin`: decoded first, then without its dots."""
         _, elsewhere = rules["bodies-outside-of-the-api"]["statement"]["and_statement"]["statements"]
-        path = elsewhere["not_statement"]["statement"]["byte_match_statement"]
+        path = elsewhere["not_statement"]["statement"]["regex_match_statement"]
         steps = sorted(path["text_transformations"], key=lambda step: step["priority"])
         assert [step["type"] for step in steps] == ["URL_DECODE", "NORMALIZE_PATH"]
 
@@ -111,9 +115,9 @@ class TestRules:
 
     def test_their_capacity_is_part_of_the_price(self, rules: Rules) -> None:
         groups = sum(GROUP_UNITS[group["name"]] for group in map(_group, rules.values()) if group)
-        rate, prefix, transformations = 2, 2, 2 * 10
-        units = groups + rate + len(body_labels()) + prefix + transformations
-        assert units == 957 < INCLUDED_UNITS
+        rate, pattern, transformations = 2, 3, 2 * 10
+        units = groups + rate + len(body_labels()) + pattern + transformations
+        assert units == 958 < INCLUDED_UNITS
 
 
 class TestAcl:

@@ -21,12 +21,12 @@ from components.aws.managed_pool import (
     group_plans,
     name_prefix,
 )
-from components.aws.node_hardware import HARDWARE, dealt_out, disks, fast_pull
 from components.aws.node_role import NodeRole, NodeRoleArgs
 from components.aws.node_user_data import bottlerocket_settings, class_user_data, group_user_data
 from ops.recorder import Recorder
 from settings import Settings, load_stack_file
 from settings.facts import instances
+from settings.node_hardware import HARDWARE, dealt_out, disks, fast_pull
 from settings.pools import (
     CapacityBlock,
     ClusterGroupPlacement,

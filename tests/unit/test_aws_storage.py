@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pulumi_aws import Provider
 
 from components.aws.image_repositories import ImageRepositories, ImageRepositoriesArgs, lifecycle_policy
-from components.aws.model_access import ROLE_NAME_MAX, ModelAccess, read_statements, role_name
+from components.aws.model_access import ModelAccess, read_statements, role_name
 from components.aws.private_bucket import PrivateBucket, PrivateBucketArgs, bucket_statements
 from components.aws.shared_storage import SharedStorage, SharedStorageArgs, file_system_statements
+from components.aws.workload_role import ROLE_NAME_MAX
 from ops.recorder import Recorder
 from settings import Model, Settings, load_stack_file
 from settings.scalars import CLUSTER_NAME_MAX, MODEL_NAME_MAX
@@ -197,7 +198,7 @@ class TestModelAccess:
     def test_a_model_reads_and_lists_its_own_directory(self, settings: Settings) -> None:
         cluster = cast("EksCluster", settings.cluster)
         read, look, decrypt = (s.to_dict() for s in read_statements(cluster, _streamed(settings), ALIAS))
-        prefix = "qwen3-235b-a22b-gptq-int4"
+        prefix = f"qwen3-235b-a22b-gptq-int4/{_streamed(settings).revision}"
         assert (read["Action"], read["Resource"]) == (
             ["s3:GetObject"],
             [f"arn:aws:s3:::acme-llm-prod-models/{prefix}/*"],

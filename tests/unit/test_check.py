@@ -44,12 +44,16 @@ def test_a_good_stack_exits_0_with_three_tables(stack: str) -> None:
 def test_the_tables_of_prod_hold_the_sums() -> None:
     _, printed = _run("prod")
     zones = "us-east-1a, us-east-1b"
-    assert _row(printed, "a10") == ["a10", "g5.2xlarge", "on-demand", zones, "3-21", "3-21", "3-21", "A10"]
+    assert _row(printed, "a10") == ["a10", "g5.2xlarge", "on-demand", zones, "3-24", "3-24", "3-24", "A10"]
     assert _row(printed, "a100")[-3:] == ["1", "0-8", "A100"]
-    assert _row(printed, "qwen-7b-vllm") == ["qwen-7b-vllm", "core", "a10", "3-20 +1", "1", "3-21", "21"]
-    assert _row(printed, "qwen3-235b-a22b") == ["qwen3-235b-a22b", "core", "a100", "2", "4", "8", "8"]
+    assert _row(printed, "qwen-7b-vllm") == [
+        "qwen-7b-vllm", "core", "a10", "canary 5 25 50 100", "3-20 +4", "1", "3-24", "24",
+    ]  # fmt: skip
+    assert _row(printed, "qwen3-235b-a22b") == [
+        "qwen3-235b-a22b", "core", "a100", "rolling", "2", "4", "8", "8",
+    ]  # fmt: skip
     assert _row(printed, "qwen-7b-vllm", nth=1)[2:] == [
-        "16 x 8,192", "5,312", "7,168", "2,656", "15,136", "20,688", "5,552",
+        "16 x 8,192", "5,313", "7,169", "2,656", "15,138", "20,688", "5,550",
     ]  # fmt: skip
 
 
@@ -58,6 +62,29 @@ def test_a_model_that_is_off_is_shown_as_off_and_takes_no_node() -> None:
     assert "qwen3-235b-a22b (off)" in printed
     pools = {pool["name"]: pool for pool in _summary("dev")["pools"]}
     assert pools["a100"]["nodes_needed"] == [0, 0]
+
+
+def test_a_model_that_may_have_no_replica_is_told_with_what_that_means(tmp_path: Path) -> None:
+    zero = "{kind: keda, min: 0, max: 4, signals: [gateway-demand]}"
+    names = ("keda", "prometheus", "gateway_api", "envoy_gateway")
+    addons = f"  vllm-platform:addons: {dict.fromkeys(names, 'existing')}\n"
+    prometheus = '  vllm-platform:observability: {prometheus_url: "http://prometheus:9090"}\n'
+    text = (ROOT / "Pulumi.local.yaml").read_text(encoding="utf-8")
+    text = text.replace("{kind: hpa, min: 3, max: 4, gpu_utilization: 70}", zero) + addons + prometheus
+    (tmp_path / "Pulumi.local.yaml").write_text(text, encoding="utf-8")
+    status, printed = _run("local", tmp_path)
+    assert status == 0
+    assert "may have no replica: qwen-7b-vllm: whoever asks first is answered with 503" in printed
+    assert "may have no replica" not in _run("local")[1]
+
+
+def test_a_stopped_model_is_shown_as_stopped_and_keeps_its_place(tmp_path: Path) -> None:
+    text = (ROOT / "Pulumi.local.yaml").read_text(encoding="utf-8")
+    name = "    - name: qwen3-embedding\n"
+    (tmp_path / "Pulumi.local.yaml").write_text(text.replace(name, f"{name}      stopped: true\n"))
+    status, printed = _run("local", tmp_path)
+    assert status == 0
+    assert _row(printed, "qwen3-embedding (stopped)")[-2:] == _row(_run("local")[1], "qwen3-embedding")[-2:]
 
 
 def test_the_example_digest_is_told() -> None:

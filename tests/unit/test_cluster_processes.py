@@ -29,6 +29,16 @@ def test_a_started_process_is_found_by_another_table_and_stopped(tmp_path: Path)
     assert not (tmp_path / "p.json").exists()
 
 
+def test_what_was_started_beside_others_is_stopped_alone(tmp_path: Path) -> None:
+    table = ProcessTable(tmp_path / "p.json")
+    first = table.start("first", SLEEP, log=tmp_path / "first.log", env={})
+    second = table.start("second", SLEEP, log=tmp_path / "second.log", env={})
+    table.stop_all_but([first])
+    assert (first.alive, second.alive) == (True, False)
+    assert ProcessTable(tmp_path / "p.json").started == [first]
+    table.stop_all()
+
+
 def test_a_process_that_ignores_the_signal_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rehearsal.cluster.processes.STOP_GRACE_SECONDS", 0.3)
     table = ProcessTable(tmp_path / "p.json")

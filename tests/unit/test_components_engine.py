@@ -18,6 +18,7 @@ from settings import (
     StreamedWeights,
     TrustRemoteCode,
 )
+from settings.adapters import Adapter
 from settings.weights import RESERVED_PATHS
 
 pytestmark = pytest.mark.unit
@@ -78,6 +79,13 @@ class TestEngineArgs:
         assert "--load-format=runai_streamer" in args
         assert '--model-loader-extra-config={"memory_limit":5368709120}' in args
 
+    def test_the_streamer_is_told_how_to_read(self, mixture: Model) -> None:
+        assert isinstance(mixture.weights, StreamedWeights)
+        weights = mixture.weights.model_copy(update={"concurrency": 32, "distributed": True})
+        args = engine_args(mixture.model_copy(update={"weights": weights}))
+        extra = '{"memory_limit":5368709120,"concurrency":32,"distributed":true}'
+        assert f"--model-loader-extra-config={extra}" in args
+
     def test_code_of_the_model_is_trusted_only_with_a_reason(self, model: Model) -> None:
         trusted = _with_engine(model, trust_remote_code=TrustRemoteCode(reason="custom tokenizer"))
         assert "--trust-remote-code" in engine_args(trusted)
@@ -85,6 +93,21 @@ class TestEngineArgs:
 
     def test_an_embedding_model_runs_as_one(self, model: Model) -> None:
         assert "--runner=pooling" in engine_args(model.model_copy(update={"task": "embed"}))
+
+    def test_adapters_are_named_behind_one_flag_and_all_of_them_fit_into_a_batch(self, model: Model) -> None:
+        adapters = (
+            Adapter(name="sql", path="/opt/adapters/sql", rank=16),
+            Adapter(name="support-de", path="/mnt/adapters/de", rank=64),
+        )
+        args = engine_args(_with_engine(model, adapters=adapters))
+        assert args[-6:] == [
+            "--enable-lora",
+            "--max-loras=2",
+            "--max-lora-rank=64",
+            "--lora-modules",
+            "sql=/opt/adapters/sql",
+            "support-de=/mnt/adapters/de",
+        ]
 
     def test_a_share_of_memory_is_written_without_rounding_errors(self, model: Model) -> None:
         args = engine_args(_with_engine(model, gpu_memory_utilization=0.1 + 0.2))

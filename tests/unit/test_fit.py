@@ -4,10 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settings import Engine
+from settings import Engine, SettingsError, load_stack_file
+from settings.adapters import Adapter, adapter_bytes_on_one
 from settings.facts import GpuFacts, ModelFacts, instances, models
 from settings.fit import MemoryFit, memory_fit
 from settings.packing import Demand, fits_on, nodes_needed, room_of
+from settings.shapes import deals_experts_unevenly
+from tests.conftest import ROOT
 
 QWEN_7B = models()["Qwen/Qwen2.5-7B-Instruct-AWQ"]
 MOE = models()["Qwen/Qwen3-235B-A22B-GPTQ-Int4"]
@@ -19,29 +22,33 @@ def _gpu(instance: str) -> GpuFacts:
     return gpu
 
 
-def _fit(model: ModelFacts, instance: str, **engine: float) -> MemoryFit:
+def _fit(model: ModelFacts, instance: str, **engine: object) -> MemoryFit:
     return memory_fit(model, Engine.model_validate({"max_num_seqs": 16, **engine}), _gpu(instance))
 
 
 def test_the_chat_model_on_an_a10g_by_hand() -> None:
-    """KV of a token: 2 x 28 layers x 4 heads x 128 x 2 bytes = 56 KiB; 16 x 8,192 tokens of it are 7 GiB."""
+    """KV of a token: 2 x 28 layers x 4 heads x 128 x 2 bytes = 56 KiB; 16 x 8,192 tokens of it are 7 GiB.
+
+    One block of 16 tokens more, which is never given out, is 0.875 MiB.
+    """
     fit = _fit(QWEN_7B, "g5.2xlarge")
-    assert fit.kv_mib_per_1k_tokens == 56
-    assert fit.kv_mib == 7168
-    assert fit.weights_mib == 5312  # 5.57 GB
+    assert (fit.kv_heads, fit.kv_token_bytes, fit.request_blocks) == (4, 56 * 1024, 512)
+    assert fit.kv_mib == 7168 + 1
+    assert fit.weights_mib == 5313  # 5.57 GB
     assert fit.overhead_mib == 512 + 1024 + 1120
     assert fit.budget_mib == int(22487 * 0.92)
     assert fit.total_mib == fit.weights_mib + fit.kv_mib + fit.overhead_mib
-    assert fit.headroom_mib == fit.budget_mib - fit.total_mib == 5552
+    assert fit.headroom_mib == fit.budget_mib - fit.total_mib == 5550
     assert fit.fits
 
 
 def test_the_mixture_of_experts_on_four_a100_by_hand() -> None:
     """One KV head a GPU: 2 x 94 layers x 1 head x 128 x 2 bytes = 47 KiB a token."""
     fit = _fit(MOE, "p4d.24xlarge", max_num_seqs=8, tensor_parallel_size=4)
-    assert fit.kv_mib_per_1k_tokens == 47
-    assert fit.kv_mib == 3008
-    assert fit.weights_mib == 29707  # a quarter of 124.6 GB
+    assert (fit.kv_heads, fit.kv_token_bytes) == (1, 47 * 1024)
+    assert fit.kv_mib == 3008 + 1
+    # A quarter of 124.6 GB, and three quarters of 94 routers of 4,096 x 128 in 16 bits, which each GPU has.
+    assert fit.weights_mib == 29707 + 71
     assert fit.overhead_mib == 512 + 1024 + 1280 + 1024
     assert 0 <= fit.headroom_mib < 1000
 
@@ -54,13 +61,57 @@ def test_the_mixture_of_experts_needs_four_gpus_and_not_two() -> None:
 def test_a_kv_head_is_copied_and_not_split_on_more_gpus_than_heads() -> None:
     four = _fit(MOE, "p4d.24xlarge", tensor_parallel_size=4)
     eight = _fit(MOE, "p4d.24xlarge", tensor_parallel_size=8)
-    assert eight.kv_mib_per_1k_tokens == four.kv_mib_per_1k_tokens
+    assert eight.kv_token_bytes == four.kv_token_bytes
     assert eight.weights_mib < four.weights_mib
+
+
+def test_adapters_by_hand() -> None:
+    """Of rank 16, one GPU. A layer: q 3584+3584, k and v 3584+512 each, o 3584+3584, gate and up 3584+18944 each, down 18944+3584."""
+    layer = 2 * 7168 + 2 * 4096 + 3 * 22528
+    adapter = 16 * (28 * layer + 2 * (152064 + 3584)) * 2
+    two = [{"name": "a", "path": "/opt/a", "rank": 16}, {"name": "b", "path": "/opt/b", "rank": 8}]
+    fit, without = _fit(QWEN_7B, "g5.2xlarge", adapters=two), _fit(QWEN_7B, "g5.2xlarge")
+    # Each takes the place of the largest.
+    assert fit.overhead.adapters_mib == -(-2 * adapter // 2**20)
+    assert fit.overhead_mib == without.overhead_mib + fit.overhead.adapters_mib
+    assert fit.most_sequences < without.most_sequences or fit.headroom_mib < without.headroom_mib
+    assert without.overhead.adapters_mib == 0
+
+
+def test_adapters_are_cut_like_the_layers_but_for_one_side_of_each() -> None:
+    adapters = (Adapter(name="a", path="/opt/a", rank=16),)
+    one, two = (adapter_bytes_on_one(QWEN_7B, adapters, parallel) for parallel in (1, 2))
+    assert one / 2 < two < one
+
+
+@pytest.mark.parametrize(("experts", "parallel"), [(128, 4), (8, 8), (60, 4)])
+def test_whole_experts_that_can_be_dealt_out_evenly(experts: int, parallel: int) -> None:
+    assert deals_experts_unevenly(MOE.model_copy(update={"experts": experts}), parallel) is None
+
+
+@pytest.mark.parametrize(("experts", "parallel"), [(60, 8), (6, 4)])
+def test_whole_experts_that_can_not_be_dealt_out_evenly(experts: int, parallel: int) -> None:
+    said = deals_experts_unevenly(MOE.model_copy(update={"experts": experts}), parallel)
+    assert said == f"{experts} experts can not be dealt out evenly to {parallel} GPUs"
+
+
+def test_a_model_whose_experts_are_not_dealt_out_evenly_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model of the facts has such a number, so this one is made."""
+    odd = {
+        name: facts.model_copy(update={"experts": 126} if facts is MOE else {})
+        for name, facts in models().items()
+    }
+    monkeypatch.setattr("settings.checks.hardware.models", lambda: odd)
+    with pytest.raises(SettingsError, match=r"126 experts can not be dealt out evenly to 4 GPUs") as refused:
+        load_stack_file(ROOT / "Pulumi.prod.yaml")
+    assert [problem.path for problem in refused.value.problems] == [
+        "models[qwen3-235b-a22b].engine.enable_expert_parallel"
+    ]
 
 
 def test_a_fit_says_its_sum_in_one_line() -> None:
     text = str(_fit(QWEN_7B, "g5.2xlarge"))
-    assert text == "weights 5,312 + KV cache 7,168 + overhead 2,656 = 15,136 MiB of 20,688 MiB a GPU"
+    assert text == "weights 5,313 + KV cache 7,169 + overhead 2,656 = 15,138 MiB of 20,688 MiB a GPU"
 
 
 def test_weights_alone_too_large_leave_nothing_to_offer() -> None:

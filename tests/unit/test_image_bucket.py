@@ -6,10 +6,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+import fill_cache
 import pytest
 from fetch_weights import main
 from moto import mock_aws
 from weight_layers import MANIFEST, manifest
+from weight_request import FAILED, REFUSED
 
 pytestmark = pytest.mark.unit
 
@@ -46,12 +48,16 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         yield client
 
 
-def _run(tmp_path: Path, model: str = "s3://models/qwen/") -> int:
+def _request(tmp_path: Path, model: str = "s3://models/qwen/") -> list[str]:
     credentials = tmp_path / "aws"
     credentials.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
     request = {"source": "s3", "model": model, "revision": REVISION, "quantization": "awq", "licence": "MIT"}
-    files = {"out": tmp_path / "out", "token-file": "/nowhere", "aws-credentials-file": credentials}
-    return main(["--layers=2", *(f"--{name}={value}" for name, value in {**request, **files}.items())])
+    files = {"token-file": "/nowhere", "aws-credentials-file": credentials}
+    return [f"--{name}={value}" for name, value in {**request, **files}.items()]
+
+
+def _run(tmp_path: Path, model: str = "s3://models/qwen/") -> int:
+    return main(["--layers=2", f"--out={tmp_path / 'out'}", *_request(tmp_path, model)])
 
 
 def _laid(out: Path) -> Mapping[str, bytes]:
@@ -70,7 +76,7 @@ def test_another_manifest_is_refused(
 ) -> None:
     less = {path: LISTED[path] for path in ("config.json", "model.safetensors")}
     bucket.put_object(Bucket="models", Key=f"qwen/{MANIFEST}", Body=manifest(less).encode())
-    assert _run(tmp_path) == 1
+    assert _run(tmp_path) == REFUSED
     assert f"which does not begin with {REVISION}" in capsys.readouterr().err
 
 
@@ -78,13 +84,30 @@ def test_an_object_that_was_replaced_is_refused(
     bucket: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket.put_object(Bucket="models", Key="qwen/model.safetensors", Body=b"other")
-    assert _run(tmp_path) == 1
+    assert _run(tmp_path) == FAILED
     assert "The SHA-256 of model.safetensors is" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("bucket")
 def test_a_prefix_without_a_manifest_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run(tmp_path, "s3://models/llama") == 1
+    assert _run(tmp_path, "s3://models/llama") == FAILED
     error = capsys.readouterr().err
     assert "NoSuchKey" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.usefixtures("bucket")
+def test_the_same_request_fills_a_shared_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "claim").mkdir()
+    command = [f"--root={tmp_path / 'claim'}", f"--place=qwen/{REVISION}", *_request(tmp_path)]
+    assert fill_cache.main(command) == 0
+    assert _laid(tmp_path / "claim" / "qwen" / REVISION) == {
+        **{path: FILES[path] for path in LISTED},
+        MANIFEST: manifest(LISTED).encode(),
+    }
+    assert fill_cache.main(command) == 0
+    *_, first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(f": 3 files, now at qwen/{REVISION}")
+    assert second.endswith(f": is there already, at qwen/{REVISION}")

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.unit
 
 FOLDER = ROOT / "docker" / "vllm"
 SECRET = re.compile(r"token|passw|secret|credential|api.?key", re.IGNORECASE)
-TARGETS = ("plain", "baked")
+ENGINES = ("plain", "baked")
+TARGETS = (*ENGINES, "fetch")
 
 
 @dataclass
@@ -65,9 +66,11 @@ def model(local: Settings) -> Model:
     return next(model for model in local.models if isinstance(model.weights, BakedWeights))
 
 
-def test_there_are_two_targets_of_one_runtime_and_a_stage_that_fetches() -> None:
+def test_two_targets_have_one_runtime_and_two_stages_fetch_with_the_same_programs() -> None:
     assert {name: stage.base for name, stage in STAGES.items()} == {
-        "weights": "${FETCH_BASE}",
+        "fetcher": "${FETCH_BASE}",
+        "weights": "fetcher",
+        "fetch": "fetcher",
         "runtime": "${BASE}",
         "plain": "runtime",
         "baked": "runtime",
@@ -101,7 +104,7 @@ def test_secrets_are_mounted_for_the_commands_that_read_them_and_nowhere_else() 
         for command in stage.of("RUN")
         for found in re.findall(r"--mount=type=secret,id=(\w+)", command)
     }
-    assert mounts == {("weights", "pip_conf"), ("weights", "hub_token"), ("weights", "aws_credentials")}
+    assert mounts == {("fetcher", "pip_conf"), ("weights", "hub_token"), ("weights", "aws_credentials")}
     (fetch,) = [command for command in STAGES["weights"].of("RUN") if "fetch_weights.py" in command]
     for name in ("hub_token", "aws_credentials"):
         assert f"--mount=type=secret,id={name} " in fetch
@@ -119,7 +122,10 @@ def test_packages_are_installed_by_hash_and_never_compiled() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_it_ends_as_the_user_of_the_pods(target: str) -> None:
     user = pod_security()
-    assert STAGES[target].steps[-1] == ("USER", f"{user['runAsUser']}:{user['runAsGroup']}")
+    assert STAGES[target].last("USER") == f"{user['runAsUser']}:{user['runAsGroup']}"
+    # Nothing is done after it but to say what is started.
+    after = [name for name, _ in STAGES[target].steps]
+    assert set(after[after.index("USER") :]) <= {"USER", "ENTRYPOINT"}
 
 
 def test_the_user_has_a_passwd_line_with_the_home_of_the_pods(model: Model) -> None:
@@ -129,7 +135,7 @@ def test_the_user_has_a_passwd_line_with_the_home_of_the_pods(model: Model) -> N
 
 
 def test_a_change_of_the_middleware_moves_no_other_layer() -> None:
-    for target in TARGETS:
+    for target in ENGINES:
         layers = [step for step in STAGES[target].steps if step[0] in {"COPY", "RUN", "ADD", "WORKDIR"}]
         assert [arguments for _, arguments in layers if "middleware" in arguments] == [layers[-1][1]]
         assert layers[-1][0] == "COPY"
@@ -139,8 +145,10 @@ def test_a_change_of_the_middleware_moves_no_other_layer() -> None:
 def test_weights_are_layers_of_their_own_that_do_not_depend_on_the_base() -> None:
     copies = [arguments.split() for arguments in STAGES["baked"].of("COPY") if "--from=weights" in arguments]
     assert [parts[2] for parts in copies] == [f"/weights/layer-{index:02d}/" for index in range(8)]
-    assert {(parts[0], parts[3]) for parts in copies} == {("--link", "/opt/model/")}
-    assert any("--layers=8 --out=/weights" in command for command in STAGES["weights"].of("RUN"))
+    assert {(parts[0], parts[3]) for parts in copies} == {("--link", "/")}
+    assert any(
+        "--layers=8 --out=/weights --folder=opt/model " in command for command in STAGES["weights"].of("RUN")
+    )
 
 
 def test_weights_lie_where_the_stack_looks_and_no_volume_hides_them(model: Model, local: Settings) -> None:
@@ -159,7 +167,7 @@ def test_all_that_is_written_lies_below_tmp_as_in_the_pods(model: Model) -> None
     assert image == _variables(model)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ENGINES)
 def test_the_middleware_is_importable_by_its_name(target: str) -> None:
     package = "vllm_platform_middleware"
     assert STAGES[target].last("COPY").endswith(f" {package}/ /opt/vllm-platform/{package}/")
@@ -169,12 +177,14 @@ def test_it_starts_without_a_shell() -> None:
     assert STAGES["runtime"].of("ENTRYPOINT") == ['["vllm", "serve"]']
     assert STAGES["runtime"].of("EXPOSE") == [f"{API_PORT} {METRICS_PORT}"]
     assert not [stage for stage in STAGES.values() if stage.of("CMD") or stage.of("SHELL")]
+    assert [name for name, stage in STAGES.items() if stage.of("ENTRYPOINT")] == ["fetch", "runtime"]
 
 
 def test_an_image_says_what_is_in_it() -> None:
-    labels = {name: _labels("runtime") | _labels(name) for name in TARGETS}
+    labels = {name: _labels("runtime") | _labels(name) for name in ENGINES}
     open_container = {"title", "description", "licenses", "vendor", "version", "revision", "base.name"}
     assert set(labels["plain"]) == {f"org.opencontainers.image.{key}" for key in open_container}
+    assert set(labels["plain"]) - set(_labels("fetch")) == {"org.opencontainers.image.base.name"}
     own = {"source", "model", "revision", "quantization", "licence"}
     assert set(labels["baked"]) - set(labels["plain"]) == {f"io.vllm-platform.{key}" for key in own}
     for key in own:
@@ -198,15 +208,27 @@ def test_what_is_copied_is_in_the_context_and_nothing_else_is() -> None:
     assert [name for name in sorted(copied) if not (FOLDER / name).exists()] == []
 
 
-def test_the_modules_that_fetch_are_copied_together() -> None:
-    copied = {part for part in STAGES["weights"].last("COPY").split() if part.endswith(".py")}
+@pytest.mark.parametrize(("stage", "program"), [("weights", "fetch_weights.py"), ("fetch", "fill_cache.py")])
+def test_the_modules_that_fetch_are_copied_together(stage: str, program: str) -> None:
+    copied = {
+        part
+        for name in ("fetcher", stage)
+        for arguments in STAGES[name].of("COPY")
+        for part in arguments.split()
+        if part.endswith(".py")
+    }
     imported = {
         f"{name}.py"
         for module in copied
         for name in re.findall(r"^from (\w+) import", (FOLDER / module).read_text(), re.MULTILINE)
         if (FOLDER / f"{name}.py").exists()
     }
-    assert copied == {"fetch_weights.py", *imported}
+    assert copied == {program, *imported}
+
+
+def test_a_change_of_what_fills_a_claim_fetches_no_weights_for_an_image_again() -> None:
+    assert not [arguments for arguments in STAGES["fetcher"].of("COPY") if "cache" in arguments]
+    assert STAGES["fetch"].of("ENTRYPOINT") == ['["python", "/fetch/fill_cache.py"]']
 
 
 def _labels(stage: str) -> dict[str, str]:

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 from weight_layers import Refused
-from weight_sources import checked_request, source_of
+from weight_sources import checked_endpoint, checked_request, source_of
 
 pytestmark = pytest.mark.unit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-Given = list[tuple[str, str | bool | None]]
+MIRROR = "https://mirror.test:8443/hub"
+Given = list[tuple[str, str | None, str | bool | None]]
 
 
 @pytest.fixture
@@ -20,8 +21,8 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Given:
     seen: Given = []
 
     def client(package: str) -> Callable[..., object]:
-        def made(*, token: str | bool | None) -> object:
-            seen.append((package, token))
+        def made(*, endpoint: str | None, token: str | bool | None) -> object:
+            seen.append((package, endpoint, token))
             return object()
 
         return made
@@ -63,12 +64,52 @@ def test_a_model_is_named_in_full(source: str, model: str) -> None:
         checked_request(source, model, COMMIT)
 
 
-def test_a_hub_s_client_gets_the_build_s_token(given: Given) -> None:
+def _make(source: str, *, endpoint: str, token: str | None) -> None:
+    source_of(source, "Owner/Name", COMMIT, endpoint=endpoint, token=token, credentials=Path("/nowhere"))
+
+
+def test_a_hub_s_client_gets_the_build_s_token_and_mirror(given: Given) -> None:
     for source in ("huggingface", "modelscope"):
-        source_of(source, "Owner/Name", COMMIT, "a token", Path("/nowhere"))
-    assert given == [("huggingface_hub", "a token"), ("modelscope_hub", "a token")]
+        _make(source, endpoint=MIRROR, token="a token")  # noqa: S106 - a test's own
+    assert given == [("huggingface_hub", MIRROR, "a token"), ("modelscope_hub", MIRROR, "a token")]
 
 
-def test_without_one_the_hub_s_client_looks_for_no_other(given: Given) -> None:
-    source_of("huggingface", "Owner/Name", COMMIT, None, Path("/nowhere"))
-    assert given == [("huggingface_hub", False)]
+def test_without_them_the_hub_s_client_looks_for_no_other_token(given: Given) -> None:
+    _make("huggingface", endpoint="", token=None)
+    assert given == [("huggingface_hub", None, False)]
+
+
+@pytest.mark.parametrize(
+    ("source", "endpoint"),
+    [
+        ("huggingface", ""),
+        ("huggingface", MIRROR),
+        ("modelscope", "https://mirror.test"),
+        ("huggingface", "http://127.0.0.1:8080"),
+        ("s3", "http://minio.internal:9000"),
+    ],
+)
+def test_an_endpoint_is_an_address(source: str, endpoint: str) -> None:
+    checked_endpoint(source, endpoint)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "mirror.test",
+        "ftp://mirror.test",
+        "https://user:hidden@mirror.test",
+        "https://mirror.test?key=hidden",
+        " ",
+    ],
+)
+def test_an_endpoint_that_is_more_or_less_is_refused_and_not_repeated(endpoint: str) -> None:
+    with pytest.raises(Refused, match=r"The endpoint is not http\(s\)://HOST.* a secret") as refused:
+        checked_endpoint("huggingface", endpoint)
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize("source", ["huggingface", "modelscope"])
+def test_a_hub_is_not_asked_in_the_clear(source: str) -> None:
+    with pytest.raises(Refused, match=r"http://mirror\.test is not https"):
+        checked_endpoint(source, "http://mirror.test")

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from fetch_weights import checked_quantization, fetch, main, sentence
-from weight_layers import MANIFEST, Refused, manifest
+from fetch_weights import fetch, main
+from weight_layers import MANIFEST, Damaged, Refused, manifest
+from weight_request import FAILED, REFUSED, checked_quantization, sentence
 from weight_sources import Checksum, HuggingFace, ModelScope
 
 pytestmark = pytest.mark.unit
@@ -157,9 +158,16 @@ def test_two_builds_make_the_same_layers_to_the_last_mode_and_time(tmp_path: Pat
     assert {mode for mode, _, _ in _tree(tmp_path / "one").values()} == {0o755, 0o644}
 
 
+def test_their_folder_in_the_image_is_part_of_each_layer(tmp_path: Path) -> None:
+    fetch(_hub(), tmp_path, quantization="awq", allow_code=False, count=2, folder="opt/model")
+    assert (tmp_path / "layer-01" / "opt" / "model" / "config.json").exists()
+    # The builder would give a folder that it makes the time of the build.
+    assert {path.stat().st_mtime for path in tmp_path.glob("layer-*/opt")} == {0}
+
+
 @pytest.mark.parametrize("path", ["model-00001-of-00002.safetensors", "config.json", "LICENSE"])
 def test_a_file_that_is_not_the_listed_one_is_refused(path: str, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=rf"The (SHA-256|git hash) of {path} is \w+, but the source lists \w+"):
+    with pytest.raises(Damaged, match=rf"The (SHA-256|git hash) of {path} is \w+, but the source lists \w+"):
         _fetch(_hub({path: FILES[path] + b" "}), tmp_path / "out")
     assert not list((tmp_path / "out").glob("layer-*"))
 
@@ -230,13 +238,12 @@ class TestToken:
     ) -> None:
         given: list[str | None] = []
 
-        def source_of(
-            _source: str, _model: str, _revision: str, token: str | None, _file: Path
-        ) -> HuggingFace:
+        def source_of(*_: str, endpoint: str, token: str | None, credentials: Path) -> HuggingFace:
+            assert (endpoint, credentials) == ("", Path("/run/secrets/aws_credentials"))
             given.append(token)
             return _hub()
 
-        monkeypatch.setattr("fetch_weights.source_of", source_of)
+        monkeypatch.setattr("weight_request.source_of", source_of)
         assert self._run(tmp_path) == 0
         assert given == [TOKEN]
         assert TOKEN not in "".join(capfd.readouterr())
@@ -247,11 +254,11 @@ class TestToken:
     def test_it_is_cut_out_of_a_client_s_error(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        def fails(*_: object) -> HuggingFace:
+        def fails(*_: object, **__: object) -> HuggingFace:
             raise ConnectionError(f"401 for\nhttps://cdn.test/f?sig=secret with {TOKEN}")
 
-        monkeypatch.setattr("fetch_weights.source_of", fails)
-        assert self._run(tmp_path) == 1
+        monkeypatch.setattr("weight_request.source_of", fails)
+        assert self._run(tmp_path) == FAILED
         assert capfd.readouterr() == ("", "ConnectionError: 401 for https://cdn.test/f?*** with ***\n")
 
     @pytest.mark.parametrize(
@@ -260,12 +267,13 @@ class TestToken:
             (["--revision=main"], "pins nothing"),
             (["--licence= "], "licence"),
             (["--quantization=int3"], "'int3'"),
+            (["--endpoint=https://user:pass@mirror.test"], "The endpoint is not"),
         ],
     )
     def test_a_wrong_request_ends_before_it_is_read(
         self, more: list[str], said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        assert self._run(tmp_path, COMMIT, *more) == 1
+        assert self._run(tmp_path, COMMIT, *more) == REFUSED
         out, error = capfd.readouterr()
         assert out == ""
         assert said in error

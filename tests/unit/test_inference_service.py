@@ -7,6 +7,7 @@ import pytest
 
 from components.inference_service import Serving, annotations, labels, spec
 from components.model_names import model_labels, pod_selector, predictor_url
+from components.model_wait import rollout_conditions, template_digest
 from components.placement import placement
 from components.scaling import disruption_budget, gpu_autoscaler
 from settings import (
@@ -72,11 +73,6 @@ class TestMetadata:
         predictor = _predictor(serving, autoscaling=model.autoscaling)
         assert (predictor["minReplicas"], predictor["maxReplicas"]) == (2, 2)
 
-    def test_it_is_waited_for_until_ready_with_the_new_version_complete(self, serving: Serving) -> None:
-        waits = json.loads(annotations(serving.model)["pulumi.com/waitFor"])
-        assert waits[0] == "condition=Ready"
-        assert waits[1].endswith("=NewReplicaSetAvailable")
-
     def test_a_longer_wait_restarts_no_pod(self, serving: Serving) -> None:
         """KServe copies annotations and labels of the InferenceService to the pods."""
         longer = serving.model.model_copy(update={"ready_timeout_seconds": 7200})
@@ -126,9 +122,10 @@ class TestPod:
             "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
         }
 
-    def test_a_rollout_that_is_not_deployed_is_never_ignored(self, serving: Serving) -> None:
-        with pytest.raises(TypeError, match="canary is refused when the settings are loaded"):
-            _predictor(serving, rollout=CanaryRollout(kind="canary", steps=(5, 100)))
+    def test_beside_a_canary_replicas_are_replaced_as_the_settings_say(self, serving: Serving) -> None:
+        rollout = CanaryRollout(kind="canary", steps=(5, 100), max_surge=0, max_unavailable=1)
+        strategy = _predictor(serving, rollout=rollout)["deploymentStrategy"]["rollingUpdate"]
+        assert strategy == {"maxSurge": 0, "maxUnavailable": 1}
 
 
 class TestPlacement:
@@ -140,11 +137,12 @@ class TestPlacement:
         assert placed["nodeSelector"] == serving.pool.node_selector
         assert placed["tolerations"] == serving.pool.tolerations
 
-    def test_zones_are_a_rule_and_nodes_a_wish(self, serving: Serving) -> None:
+    def test_zones_and_nodes_are_wishes(self, serving: Serving) -> None:
+        """A rule would let an update of a full pool stand still."""
         zone, node = self._of(serving)["topologySpreadConstraints"]
         assert (zone["topologyKey"], zone["whenUnsatisfiable"]) == (
             "topology.kubernetes.io/zone",
-            "DoNotSchedule",
+            "ScheduleAnyway",
         )
         assert (node["topologyKey"], node["whenUnsatisfiable"]) == (
             "kubernetes.io/hostname",
@@ -173,6 +171,36 @@ class TestPlacement:
         assert wish["podAffinityTerm"]["labelSelector"] == {"matchLabels": pod_selector(model.name)}
 
 
+class TestWait:
+    """What `pulumi up` waits for: never the InferenceService itself, whose observed generation is another object's."""
+
+    def test_nothing_waits_for_the_object_whose_generation_it_is_not(self, serving: Serving) -> None:
+        assert annotations(serving.model)["pulumi.com/skipAwait"] == "true"
+
+    def test_a_revision_is_whatever_makes_other_pods(self, serving: Serving) -> None:
+        def digest(**changes: Any) -> str:  # noqa: ANN401
+            model = serving.model.model_copy(update=changes)
+            metadata = {"labels": labels(model), "annotations": annotations(model)}
+            return template_digest(metadata, {"predictor": _predictor(serving, **changes)})
+
+        model = serving.model
+        assert digest() == digest()
+        assert digest(engine=model.engine.model_copy(update={"max_num_seqs": 3})) != digest()
+        assert digest(image=model.image.model_copy(update={"tag": "v9"})) != digest()
+        assert digest(rollout=RollingRollout(kind="rolling", max_surge=2)) == digest()
+        fixed = FixedScaling(kind="fixed", replicas=2)
+        more = FixedScaling(kind="fixed", replicas=3)
+        assert digest(autoscaling=fixed) == digest(autoscaling=more)
+
+    def test_all_replicas_of_the_revision_are_waited_for(self) -> None:
+        found = json.loads(rollout_conditions("abc"))
+        assert found == [
+            "jsonpath={.spec.template.metadata.annotations['vllm-platform.io/template']}=abc",
+            'jsonpath={.status.conditions[?(@.type=="Progressing")].reason}=NewReplicaSetAvailable',
+            "jsonpath={[?@.observedGeneration && @.updatedReplicas == @.replicas].observedGeneration}",
+        ]
+
+
 class TestScaling:
     def test_a_budget_lets_one_replica_go_and_any_that_is_not_ready(self) -> None:
         budget = disruption_budget("qwen")
@@ -183,7 +211,7 @@ class TestScaling:
     def test_the_autoscaler_s_target_is_the_deployment(self) -> None:
         autoscaler = gpu_autoscaler("qwen", HpaScaling(kind="hpa", min=3, max=20, gpu_utilization=65))
         assert autoscaler["scale_target_ref"] == {
-            "api_version": "apps/v1",
+            "apiVersion": "apps/v1",
             "kind": "Deployment",
             "name": "qwen-predictor",
         }

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import fields
 from itertools import pairwise
 from typing import Any, Final
 
@@ -39,7 +38,7 @@ def serve(capsys: pytest.CaptureFixture[str]) -> Serve:
 class TestLine:
     def test_it_has_the_fields_that_were_promised(self, serve: Serve) -> None:
         _, line = serve(Engine())
-        assert set(line) == {field.name for field in fields(RequestRecord)}
+        assert set(line) == set(RequestRecord._fields)
         assert (line["service"], line["model"], line["endpoint"]) == ("chat", "chat", "/v1/chat/completions")
         assert line["timestamp"].endswith("+00:00")
 
@@ -181,7 +180,7 @@ class TestNoText:
 
     def test_every_field_is_a_number_or_of_a_checked_form(self) -> None:
         """A field for a text would have to be added here, under the eyes of a reviewer."""
-        kinds = {field.name: str(field.type) for field in fields(RequestRecord)}
+        kinds = {name: str(kind) for name, kind in RequestRecord.__annotations__.items()}
         words = {name for name, kind in kinds.items() if "str" in kind}
         assert words == {
             "timestamp",
@@ -208,6 +207,16 @@ class TestAnswerWatch:
         places = [0, *sorted(cuts), len(self.ANSWER)]
         for start, end in pairwise(places):
             watch.see(self.ANSWER[start:end])
+        assert (watch.prompt_tokens, watch.completion_tokens) == (12, 8)
+        assert watch.finish_reason == "tool_calls"
+
+    STREAM: Final = b"data: " + ANSWER + b"\n\ndata: [DONE]\n\n"
+
+    @given(st.lists(st.integers(0, len(STREAM)), max_size=6))
+    def test_however_a_stream_is_cut_it_is_read_alike(self, cuts: list[int]) -> None:
+        watch = AnswerWatch(stream=True)
+        for start, end in pairwise([0, *sorted(cuts), len(self.STREAM)]):
+            watch.see(self.STREAM[start:end])
         assert (watch.prompt_tokens, watch.completion_tokens) == (12, 8)
         assert watch.finish_reason == "tool_calls"
 

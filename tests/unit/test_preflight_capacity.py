@@ -47,7 +47,7 @@ class TestQuotas:
         found = findings_of(quotas, prod(), stubs)
         assert {code_of(subject): one.needed for subject, one in found.items()} == {
             STANDARD: "120 vCPU: system 3 x 8, platform 6 x 16",
-            G: "168 vCPU: a10 21 x 8",
+            G: "192 vCPU: a10 24 x 8",
             P: "96 vCPU: a100 1 x 96",
             SPOT_G: "48 vCPU: a10-spot 6 x 8",
             ADDRESSES: "2 addresses, for NAT gateways",
@@ -55,7 +55,7 @@ class TestQuotas:
         assert {one.status for one in found.values()} == {"ok"}
 
     def test_a_quota_that_is_just_enough_is_enough(self, a10: Settings, stubs: Stubs) -> None:
-        quota(stubs, G, 168.0)
+        quota(stubs, G, 192.0)
         quota(stubs, ADDRESSES, 2)
         assert {one.status for one in findings_of(quotas, a10, stubs).values()} == {"ok"}
 
@@ -67,7 +67,7 @@ class TestQuotas:
         vcpu, addresses = findings_of(quotas, a10, stubs).values()
         assert (vcpu.status, vcpu.found) == ("missing", "167 vCPU")
         assert vcpu.fix
-        assert f"--quota-code {G} --desired-value 168 --region us-east-1" in vcpu.fix
+        assert f"--quota-code {G} --desired-value 192 --region us-east-1" in vcpu.fix
         assert (addresses.status, addresses.found) == ("missing", "1 addresses")
 
     def test_a_quota_that_nobody_raised_is_the_default(self, a10: Settings, stubs: Stubs) -> None:
@@ -86,7 +86,7 @@ class TestQuotas:
 
     def test_one_gateway_for_all_zones_needs_one_address(self, a10: Settings, stubs: Stubs) -> None:
         network = a10.cluster.network.model_copy(update={"nat": SingleNat(kind="single")})  # type: ignore[union-attr]
-        quota(stubs, G, 168)
+        quota(stubs, G, 192)
         quota(stubs, ADDRESSES, 1)
         found = findings_of(quotas, with_cluster(a10, network=network), stubs)
         assert {one.status for one in found.values()} == {"ok"}
@@ -132,7 +132,7 @@ class TestQuotas:
         monkeypatch.setattr("ops.preflight_checks.quotas.VCPU_QUOTAS", ())
         quota(stubs, ADDRESSES, 2)
         found = findings_of(quotas, a10, stubs)["pool a10"]
-        assert (found.status, found.needed) == ("unknown", "168 vCPU")
+        assert (found.status, found.needed) == ("unknown", "192 vCPU")
         assert "g5.2xlarge with capacity on-demand" in found.found
 
     def test_no_code_stands_for_two_quotas(self) -> None:

@@ -54,8 +54,8 @@ def test_what_is_missing_exits_1_and_names_found_needed_and_fix(stubs: Stubs) ->
     assert (status, report["ok"]) == (1, False)
     assert lacking.keys() == {"check", "subject", "status", "found", "needed", "fix"}
     assert (lacking["check"], lacking["found"]) == ("quotas", "64 vCPU")
-    assert lacking["needed"] == "168 vCPU: a10 21 x 8"
-    assert "--desired-value 168" in lacking["fix"]
+    assert lacking["needed"] == "192 vCPU: a10 24 x 8"
+    assert "--desired-value 192" in lacking["fix"]
 
 
 def test_what_is_unknown_is_a_warning_and_exits_0(stubs: Stubs) -> None:

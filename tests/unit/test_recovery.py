@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from rehearsal.errors import UserError
-from rehearsal.recovery import recover
+from rehearsal.recovery import recover, with_begun
 
 STATE: Final = {"version": 3, "latest": "nothing"}
 # Higher than any process id of Linux can be.
@@ -56,3 +56,18 @@ def test_beside_a_run_that_lives_it_refuses(
         recover(tmp_path, "dev")
     assert lock.exists()
     assert checkpoint.exists()
+
+
+def test_what_was_being_made_is_looked_for_and_a_wait_begins_again() -> None:
+    metadata = {"name": "chat", "namespace": "llm"}
+    kinds = ("serving.kserve.io/v1beta1:InferenceService", "apps/v1:DeploymentPatch", "helm.sh/v3:Release")
+    operations = [
+        {
+            "type": "creating",
+            "resource": {"urn": kind, "type": f"kubernetes:{kind}", "inputs": {"metadata": metadata}},
+        }
+        for kind in kinds
+    ]
+    found = with_begun({"resources": [], "pending_operations": operations})
+    assert [(one["urn"], one["id"]) for one in found["resources"]] == [(kinds[0], "llm/chat")]
+    assert found["pending_operations"] == []

@@ -28,6 +28,7 @@ from ops.render import (
     render,
     write,
 )
+from ops.security_set import render_security, security_set
 
 pytestmark = pytest.mark.unit
 
@@ -299,3 +300,36 @@ class TestRender:
         assert "ludicrous" in str(refusal.value)
         assert "Traceback" not in str(refusal.value)
         assert not (tmp_path / "out").exists()
+
+
+class TestSecuritySet:
+    def test_namespaces_come_first_and_only_those_that_something_is_in(self) -> None:
+        graph = _graph(
+            _object("NetworkPolicy", "deny", "models", "networking.k8s.io"),
+            _object("AuthorizationPolicy", "access", "models", "security.istio.io"),
+            _object("PeerAuthentication", "default", "mesh", "security.istio.io"),
+            _object("ConfigMap", "other", "models"),
+            _object("Namespace", "unused"),
+            _object("Namespace", "mesh"),
+            _object("Namespace", "models"),
+        )
+        found = [(each["kind"], each["metadata"]["name"]) for each in security_set(graph)]
+        assert found == [
+            ("Namespace", "mesh"),
+            ("Namespace", "models"),
+            ("PeerAuthentication", "default"),
+            ("AuthorizationPolicy", "access"),
+            ("NetworkPolicy", "deny"),
+        ]
+
+    def test_a_folder_with_files_of_others_is_refused_and_its_own_is_written_again(
+        self, root: Path, tmp_path: Path
+    ) -> None:
+        made = render_security("local", root, tmp_path / "out")
+        text = made.file.read_text()
+        assert render_security("local", root, tmp_path / "out").file.read_text() == text
+        assert made.kinds == ("Namespace", "NetworkPolicy")
+        (tmp_path / "full").mkdir()
+        (tmp_path / "full" / "mine").write_text("x")
+        with pytest.raises(RenderError, match="holds files that no render wrote"):
+            render_security("local", root, tmp_path / "full")

@@ -12,7 +12,7 @@ from settings.facts import instances, models, offered_zones, read, region_of, re
 from settings.problems import VALUE_SHOWN
 from settings.registry import EcrRegistry
 from settings.scalars import MODEL_NAME_MAX, ModelName, mebibytes, millicores
-from settings.weights import StreamedWeights
+from settings.weights import StreamedWeights, bucket_and_prefix
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,14 +92,14 @@ def test_the_registry_of_china_has_a_domain_of_its_own() -> None:
 def test_the_engine_reads_the_weights_where_they_are(settings: Settings) -> None:
     chat, moe = _model(settings, "qwen-7b-vllm"), _model(settings, "qwen3-235b-a22b")
     assert chat.container_path == "/opt/model"
-    assert moe.container_path == "s3://acme-llm-prod-models/qwen3-235b-a22b-gptq-int4"
+    assert moe.container_path == f"s3://acme-llm-prod-models/qwen3-235b-a22b-gptq-int4/{moe.revision}"
     base = load_stack_file(ROOT / "tests" / "data" / "broken" / "base.yaml")
     assert _model(base, "embedding").container_path == "/mnt/models/embedding"
 
 
 def test_bucket_and_prefix_of_streamed_weights() -> None:
     weights = StreamedWeights(kind="s3", uri="s3://llm-models/a/b/")
-    assert (weights.uri, weights.bucket, weights.prefix) == ("s3://llm-models/a/b", "llm-models", "a/b")
+    assert bucket_and_prefix(weights.uri) == ("llm-models", "a/b")
 
 
 def test_the_grace_period_holds_pre_stop_and_drain(settings: Settings) -> None:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from rehearsal.rehearse import plan
-from rehearsal.substitutions import substitute
+from rehearsal.substitutions import NO_PROMETHEUS, substitute
 from settings import load_stack_file
 from settings.storage import CompatibleBucket
 
@@ -19,7 +19,28 @@ def test_only_what_a_row_names_is_swapped(stack: str) -> None:
     changed = plan(stack, ROOT).config
     differing = {key for key in {*original, *changed} if original.get(key) != changed.get(key)}
     swapped = {"cluster", "registry", "storage", "edge", "state", "addons", "observability", "database"}
-    assert differing == {key for key in original if key.removeprefix("vllm-platform:") in swapped}
+    if load_stack_file(ROOT / f"Pulumi.{stack}.yaml").request_limits:
+        swapped.add("gateway")
+    swapped |= {"secrets", "audit"}
+    either = {*original, *changed}
+    assert differing == {key for key in either if key.removeprefix("vllm-platform:") in swapped}
+
+
+def test_routes_are_objects_of_real_kinds_without_a_proxy() -> None:
+    addons = plan("prod", ROOT).config["vllm-platform:addons"]
+    assert (addons["gateway_api"], addons["envoy_gateway"]) == ("existing", "existing")
+    rows = {row.what: row for row in plan("prod", ROOT).substitutions}
+    assert "shares of traffic" in rows["routes"].not_exercised
+    assert "routes" not in {row.what for row in plan("local", ROOT).substitutions}
+
+
+def test_limits_are_the_stack_s_own_without_what_counts() -> None:
+    own, rehearsed = load_stack_file(ROOT / "Pulumi.prod.yaml"), plan("prod", ROOT).settings
+    assert rehearsed.request_limits == own.request_limits
+    assert rehearsed.gateway.model_copy(update={"limits": own.gateway.limits}) == own.gateway
+    assert (
+        "counting" in {row.what: row for row in plan("prod", ROOT).substitutions}["rate limits"].not_exercised
+    )
 
 
 def test_pools_models_and_image_references_are_the_stack_s_own() -> None:
@@ -64,6 +85,18 @@ def test_a_rehearsal_stack_is_not_swapped_but_still_says_what_is_simulated() -> 
     chosen = plan("local", ROOT)
     assert "cluster" not in {row.what for row in chosen.substitutions}
     assert "pods" in {row.what for row in chosen.substitutions}
+
+
+def test_what_scales_by_keda_meets_keda_and_asks_nobody_on_another_machine() -> None:
+    chosen = plan("prod", ROOT)
+    units = {unit.name for unit in chosen.settings.asked.units("existing")}
+    assert {"keda", "prometheus-definitions"} <= units
+    assert chosen.settings.observability.prometheus_url == NO_PROMETHEUS
+    assert "qwen-7b-vllm" in {row.what: row for row in chosen.substitutions}["scaler's signals"].stack
+
+
+def test_without_keda_none_is_started() -> None:
+    assert "keda" not in {unit.name for unit in plan("dev", ROOT).settings.asked.units("existing")}
 
 
 def test_the_input_is_left_as_it_is() -> None:

@@ -30,6 +30,15 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def test_a_tool_leaves_out_what_its_tags_say(project: TinyProject) -> None:
+    bare = '//go:build bare\n\npackage main\n\nfunc init() { version = "bare" }\n'
+    tool = replace(project.add_tool("hello"), stamps=(), tags=("other", "bare"))
+    (project.places.modules / "hello" / "bare.go").write_text(bare)
+    built = project.build(tool).bin("hello")
+    done = subprocess.run([str(built)], capture_output=True, text=True, check=True)
+    assert done.stderr == "version bare\n"
+
+
 def test_a_tool_is_built_stamped_and_linked_into_the_checkout(project: TinyProject) -> None:
     tool = project.add_tool("hello")
     project.build(tool)

@@ -1,0 +1,20 @@
+"""What the settings of objectives and alerts mean."""
+
+from typing import Final
+
+TELEMETRY: Final[dict[str, str]] = {
+    "Model.objectives": (
+        "What the model promises; alerts say when its error budget runs out "
+        "([docs/observability.md](observability.md#objectives))."
+    ),
+    "Observability.runbooks": (
+        "Address of the folder in which `docs/runbooks` is published, for links in alerts and dashboards; "
+        "left out, alerts name the path in this repository."
+    ),
+    "Objectives.availability": "Percent of requests that are not answered with 5xx.",
+    "Objectives.first_token_seconds": (
+        "Within this 99 % get their first token, of an embedding their answer; a bound of vLLM's histogram."
+    ),
+    "Objectives.inter_token_seconds": "Within this 99 % of tokens follow the one before; `generate` only.",
+    "Objectives.request_seconds": "Within this 99 % of requests are answered whole, e.g. 0.3.",
+}
