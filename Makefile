@@ -4,6 +4,8 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+# Compiled once, not at each start: pytest's own form of hypothesis alone takes a second and a half.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 VP := $(BIN)/vp
@@ -15,7 +17,7 @@ COMPILING := tests/unit/test_toolchain_build.py
 # program some seconds, and talk to a server on loopback.
 AWS := tests/aws tests/graph tests/contract tests/docs/test_commands.py
 
-.PHONY: help up down test test-unit test-aws test-rehearsal test-image lint bench lock clean
+.PHONY: help up down test test-unit test-aws test-rehearsal test-gateway test-image lint bench lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -28,7 +30,7 @@ up: .venv/.run ## deploy the stack `local` to a simulated cluster on this machin
 down: ## stop every rehearsal cluster of this checkout and remove its files
 	@if [ -x $(VP) ]; then $(VP) cluster down; else echo "nothing was set up here"; fi
 
-test: lint test-unit test-aws test-rehearsal test-image ## lint, then every test
+test: lint test-unit test-aws test-rehearsal test-gateway test-image ## lint, then every test
 
 test-unit: .venv/.dev ## tests that need no tools and no network
 	@$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/docs $(addprefix --ignore=,$(COMPILING) $(AWS))
@@ -40,7 +42,12 @@ test-rehearsal: .venv/.dev ## tests against a real control plane with simulated 
 	@$(VP) tools build
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/rehearsal $(COMPILING)
 
-test-image: .venv/.dev .venv-engine/.made ## tests of the image's parts with a real vLLM, on the CPU
+test-gateway: .venv/.dev ## tests of a real gateway before the models, in Linux namespaces of their own (as root)
+	@$(VP) tools build
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/gateway
+
+test-image: .venv/.dev .venv-engine/.made ## tests of the image: a real build, and its parts with a real vLLM on the CPU
+	@$(VP) tools build buildkit
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/image
 
 lint: .venv/.dev ## formatting, style and types
@@ -48,7 +55,7 @@ lint: .venv/.dev ## formatting, style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/pyright
 
-bench: .venv/.dev ## measure the aims: start, update, memory, scale
+bench: .venv/.dev .venv-engine/.made ## measure the aims: start, update, memory, scale, middleware
 	@$(VP) tools build
 	@$(BIN)/python -m benchmarks
 
