@@ -14,9 +14,14 @@ from typing import Any, Self, cast
 
 import httpx
 
+from rehearsal.errors import UserError
+
 FIELD_MANAGER = "vllm-platform-rehearsal"
 BUSY_ATTEMPTS = 10
 LONGEST_PAUSE_SECONDS = 2.0
+# On a machine with too much to do an answer may be late. What is asked twice has the effect of once, but for a creation.
+ANSWER_SECONDS = 30.0
+LATE_ATTEMPTS = 3
 Object = dict[str, Any]
 
 # Plural names of the kinds that the rehearsal itself writes or reads; discovery would cost a request per group at each start.
@@ -58,13 +63,24 @@ _PLURALS = {
 }
 
 
-class ApiError(Exception):
+class ApiError(UserError):
     """The API server refused a request. `code` is the HTTP status, `message` the server's own words."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"the API server answered {code}: {message}")
         self.code = code
         self.message = message
+
+
+class UnansweredError(UserError):
+    """The API server gave no answer: it is gone, or the machine is too busy for it."""
+
+    def __init__(self, method: str, path: str, error: httpx.TransportError) -> None:
+        reason = str(error) or type(error).__name__
+        super().__init__(
+            f"the API server gave no answer to {method} {path} ({reason}): it ended, or this machine is too busy for it. "
+            "`vp cluster status` says which; the same command again goes on from here."
+        )
 
 
 def resource_path(api_version: str, kind: str, namespace: str | None, name: str | None = None) -> str:
@@ -84,7 +100,7 @@ class Api:
         self._http = httpx.Client(
             base_url=server,
             verify=context,
-            timeout=30.0,
+            timeout=ANSWER_SECONDS,
             trust_env=False,
             limits=httpx.Limits(max_connections=16),
         )
@@ -177,11 +193,22 @@ class Api:
     def _patiently(self, method: str, path: str, **kwargs: Any) -> httpx.Response:  # noqa: ANN401 - as above
         """Ask again where the server asks for patience: it is busy, or a new kind has no storage yet. Both are over in seconds."""
         for _ in range(BUSY_ATTEMPTS):
-            response = self._http.request(method, path, **kwargs)
+            response = self._answer(method, path, **kwargs)
             if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
                 return response
             time.sleep(min(float(response.headers.get("Retry-After", 1)), LONGEST_PAUSE_SECONDS))
-        return self._http.request(method, path, **kwargs)
+        return self._answer(method, path, **kwargs)
+
+    def _answer(self, method: str, path: str, **kwargs: Any) -> httpx.Response:  # noqa: ANN401 - as above
+        """Wait for an answer, more than once where that is harmless. Raises UnansweredError."""
+        left = 1 if method == "POST" else LATE_ATTEMPTS
+        while True:
+            left -= 1
+            try:
+                return self._http.request(method, path, **kwargs)
+            except httpx.TransportError as error:
+                if not (left and isinstance(error, httpx.ReadTimeout)):
+                    raise UnansweredError(method, path, error) from error
 
 
 def conditions(obj: Object) -> list[dict[str, str]]:
