@@ -6,7 +6,7 @@ receiver is left out.
 
 import contextlib
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -101,12 +101,18 @@ def _on_loopback(values: Mapping[str, Any], server: str) -> dict[str, Any]:
 
 
 def _write_secrets(config: Mapping[str, Any], server: str) -> None:
-    for receiver in config["receivers"]:
-        for parts in (part for part in receiver.values() if isinstance(part, list)):
-            for key, file in cast("dict[str, str]", parts[0]).items():
+    for receiver, file in _secret_files(config):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{server}/{receiver}")
+
+
+def _secret_files(config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Yield the receivers of a configuration that read a file, and which."""
+    for receiver in cast("list[dict[str, Any]]", config["receivers"]):
+        for kind in receiver.keys() - {"name"}:
+            for key, value in receiver[kind][0].items():
                 if key.endswith("_file"):
-                    Path(file).parent.mkdir(parents=True, exist_ok=True)
-                    Path(file).write_text(f"{server}/{receiver['name']}")
+                    yield receiver["name"], Path(value)
 
 
 @contextlib.contextmanager

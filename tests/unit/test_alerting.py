@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from pydantic import TypeAdapter
@@ -76,9 +76,9 @@ def test_replicas_and_volumes_are_those_of_before() -> None:
 def test_each_secret_is_a_file_of_a_secret_that_is_mounted(values: Values) -> None:
     found: dict[str, str] = {}
     for receiver in values["config"]["receivers"]:
-        for configurations in (part for part in receiver.values() if isinstance(part, list)):
-            for configuration in configurations:
-                found |= {key: value for key, value in configuration.items() if key.endswith("_file")}
+        for kind in receiver.keys() - {"name"}:
+            (configuration,) = receiver[kind]
+            found |= {key: value for key, value in configuration.items() if key.endswith("_file")}
     assert found == {
         "routing_key_file": f"{SECRETS_FOLDER}/alert-receivers/pagerduty-key",
         "api_url_file": f"{SECRETS_FOLDER}/alert-receivers/slack-url",
@@ -165,7 +165,7 @@ def test_what_the_document_shows_is_read_without_a_problem(root: Path, prod: Set
     (block,) = re.findall(
         r"^```yaml\n(vllm-platform:observability:\n.*?)^```$", text, re.MULTILINE | re.DOTALL
     )
-    (section,) = stack_yaml.load(block).values()
+    section = cast("Values", stack_yaml.load(block))["vllm-platform:observability"]
     alerting = TypeAdapter(Observability).validate_python(section).alerting
     assert alerting is not None
     assert check(Draft(observability=Observability(alerting=alerting))) == []
