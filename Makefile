@@ -47,7 +47,7 @@ test-gateway: .venv/.dev ## tests of a real gateway before the models, in Linux 
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/gateway
 
 test-image: .venv/.dev .venv-engine/.made ## tests of the image: a real build, and its parts with a real vLLM on the CPU
-	@$(VP) tools build buildkit
+	@$(VP) tools build buildkit prometheus
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/image
 
 lint: .venv/.dev ## formatting, style and types

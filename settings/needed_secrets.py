@@ -126,6 +126,19 @@ def _of_addons(observability: Observability, asked: Asked) -> Iterator[NeededSec
             users=frozenset({"prometheus"}),
             from_store=True,
         )
+        yield from _of_receivers(observability)
+
+
+def _of_receivers(observability: Observability) -> Iterator[NeededSecret]:
+    alerting = observability.alerting
+    for receiver, secret, key in alerting.secrets() if alerting is not None else ():
+        yield NeededSecret(
+            namespace=ADDON_NAMESPACES["prometheus"],
+            name=secret,
+            keys=(key,),
+            setting=f"observability.alerting.receivers[{receiver}].secret",
+            users=frozenset({"prometheus"}),
+        )
 
 
 def _of_gateway(namespace: str, gateway: AnyGateway, asked: Asked) -> Iterator[NeededSecret]:

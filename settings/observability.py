@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from settings.alerting import Alerting
 from settings.base import Section, refusal
 from settings.scalars import MemoryQuantity, ServiceUrl
 from settings.storage import CompatibleBucket, CreatedBucket, ExistingBucket
@@ -51,10 +52,12 @@ class Observability(Section):
 
     prometheus_url: where a Prometheus that exists answers inside the cluster; None for the program's own.
     runbooks: where docs/runbooks is published, for links in alerts and dashboards; None writes the path alone.
+    alerting: who is told of alerts; None is nobody, and Alertmanager shows them.
     """
 
     prometheus_url: ServiceUrl | None = None
     runbooks: Annotated[str, AfterValidator(_published)] | None = None
+    alerting: Alerting | None = None
     store: TelemetryStore = VolumeStore(kind="volumes")
     metrics: Kept = Kept(days=15, volume="100Gi")
     logs: Kept = Kept(days=30, volume="50Gi")

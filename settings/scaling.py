@@ -86,6 +86,13 @@ Autoscaling = Annotated[
 ]
 
 
+def reads_gpu_load(scaling: FixedScaling | HpaScaling | KedaScaling) -> bool:
+    """Tell whether a scaler has no number where nothing is known of the GPUs."""
+    return isinstance(scaling, HpaScaling) or (
+        isinstance(scaling, KedaScaling) and "gpu-utilization" in scaling.signals
+    )
+
+
 class ZoneSpread(Section):
     """Spread replicas over the pool's zones wherever there is room: the loss of one zone leaves the model up."""
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import pulumi
 
+from components.addons.alertmanager import alertmanager_values
 from components.addons.loki import LOKI_URL
 from components.addons.pattern import Addon, AddonArgs
 from components.addons.tempo import TEMPO_URL
@@ -27,6 +28,7 @@ from components.charts import PROMETHEUS, PROMETHEUS_CRDS
 from components.mesh import mesh_label
 from components.node_agents import MONITORING_NAMESPACE, NODE_EXPORTER
 from settings import Settings
+from settings.alerting import Alerting
 from settings.observability import Kept
 from settings.scalars import mebibytes
 from settings.volumes import ALERTMANAGER_VOLUME
@@ -68,6 +70,7 @@ class PrometheusArgs(AddonArgs):
 
     storage_class: None is the cluster's default. admin_secret: with Grafana's administrator; None: the chart makes one.
     meshed: Prometheus itself is in the mesh, for models admit nobody else.
+    alerting: None tells nobody of alerts. gpu_scaled: models whose scaler reads the load of GPUs.
     """
 
     metrics: Kept
@@ -76,6 +79,8 @@ class PrometheusArgs(AddonArgs):
     logs: bool
     traces: bool
     admin_secret: str | None = None
+    alerting: Alerting | None = None
+    gpu_scaled: tuple[str, ...] = ()
 
 
 class Prometheus(Addon):
@@ -91,6 +96,8 @@ class Prometheus(Addon):
             replicas=args.replicas,
             admin_secret=args.admin_secret,
             meshed=args.meshed,
+            alerting=args.alerting,
+            gpu_scaled=args.gpu_scaled,
         )
         self._install(name, args, PROMETHEUS, values, skip_crds=True)
 
@@ -114,6 +121,8 @@ def prometheus_values(
     replicas: int,
     admin_secret: str | None = None,
     meshed: bool = False,
+    alerting: Alerting | None = None,
+    gpu_scaled: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Return the chart's values. Pod security of all but node-exporter is the chart's own, already strict."""
     off = {"enabled": False}
@@ -126,7 +135,7 @@ def prometheus_values(
         "kubeProxy": off,
         "prometheusOperator": _operator(),
         "prometheus": _prometheus(metrics, storage_class, replicas, meshed=meshed),
-        "alertmanager": _alertmanager(storage_class, replicas),
+        "alertmanager": _alertmanager(storage_class, replicas, alerting, gpu_scaled),
         "grafana": _grafana(logs=logs, traces=traces, admin_secret=admin_secret),
         "kube-state-metrics": {
             "fullnameOverride": "kube-state-metrics",
@@ -177,11 +186,16 @@ def _prometheus(metrics: Kept, storage_class: str | None, replicas: int, *, mesh
     }
 
 
-def _alertmanager(storage_class: str | None, replicas: int) -> dict[str, Any]:
+def _alertmanager(
+    storage_class: str | None, replicas: int, alerting: Alerting | None, gpu_scaled: tuple[str, ...]
+) -> dict[str, Any]:
     several = replicas > 1
+    told = {} if alerting is None else alertmanager_values(alerting, gpu_scaled)
     return {
+        **told,
         "podDisruptionBudget": {"enabled": several, "minAvailable": 1},
         "alertmanagerSpec": {
+            **told.get("alertmanagerSpec", {}),
             "replicas": replicas,
             # What is silenced, and who was told what.
             "storage": _claim(ALERTMANAGER_VOLUME, storage_class),

@@ -62,6 +62,7 @@ from components.addons.vault import Vault, VaultArgs
 from settings import Settings
 from settings.audit import S3Audit
 from settings.needed_secrets import GRAFANA_SECRET
+from settings.scaling import reads_gpu_load
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,11 @@ class Site:
         """The Secret with Grafana's administrator, where the stack delivers one."""
         found = {one.name for one in self.settings.needed_secrets if "prometheus" in one.users}
         return GRAFANA_SECRET if GRAFANA_SECRET in found else None
+
+    @property
+    def gpu_scaled(self) -> tuple[str, ...]:
+        """Models whose scaler reads the load of GPUs."""
+        return tuple(m.name for m in self.settings.enabled_models if reads_gpu_load(m.autoscaling))
 
     def has(self, addon: str) -> bool:
         """Tell whether an add-on is on the cluster, whoever installed it."""
@@ -141,6 +147,8 @@ UNITS: Final[dict[str, Row]] = {
             "metrics": s.settings.observability.metrics,
             "storage_class": s.storage_class,
             "admin_secret": s.grafana_secret,
+            "alerting": s.settings.observability.alerting,
+            "gpu_scaled": s.gpu_scaled,
             **_sinks(s),
             **_meshed(s),
         },

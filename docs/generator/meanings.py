@@ -6,6 +6,7 @@ line without a setting.
 
 from typing import Final
 
+from docs.generator.meanings_alerting import ALERTING
 from docs.generator.meanings_cost import COST_MEANINGS
 from docs.generator.meanings_gateway import GATEWAY_MEANINGS
 from docs.generator.meanings_kong import KONG_MEANINGS
@@ -16,6 +17,7 @@ from settings.eks import AddonVersions
 
 MEANINGS: Final[dict[str, str]] = {
     **SECRET_MEANINGS,
+    **ALERTING,
     **KONG_MEANINGS,
     **COST_MEANINGS,
     "Gateway.kind": "Envoy Gateway; what a section without `kind` means",

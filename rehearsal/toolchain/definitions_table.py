@@ -6,6 +6,7 @@ the programs.
 
 from rehearsal.toolchain.tool import Binary, ModuleFile, Tool
 
+_ALERTMANAGER = "github.com/prometheus/alertmanager"
 _ENVOY_GATEWAY = "github.com/envoyproxy/gateway"
 _KEDA = "github.com/kedacore/keda/v2"
 _OTELCOL = "go.opentelemetry.io/collector/otelcol"
@@ -42,6 +43,32 @@ def _external_secrets(source: str, *replacements: tuple[str, str]) -> ModuleFile
 
 
 DEFINITIONS: tuple[Tool, ...] = (
+    Tool(
+        # Of the version that the chart installs. Without its pages: what they are built of is not in the module.
+        name="alertmanager",
+        module=_ALERTMANAGER,
+        binaries=(
+            Binary(name="alertmanager", package="."),
+            Binary(name="amtool", package=f"{_ALERTMANAGER}/cmd/amtool"),
+        ),
+        embedded=(
+            ModuleFile(
+                module=_ALERTMANAGER,
+                source="cmd/alertmanager/main.go",
+                embedded_as="main.go",
+                replacements=((f'"{_ALERTMANAGER}/app"', '"vllm-platform/tools/alertmanager/app"'),),
+            ),
+            ModuleFile(module=_ALERTMANAGER, source="app", embedded_as="app"),
+            ModuleFile(
+                module=_ALERTMANAGER,
+                source="app/app.go",
+                embedded_as="app/app.go",
+                replacements=((f'\t"{_ALERTMANAGER}/ui"\n', ""), ("\tui.Register(router)\n", "")),
+            ),
+        ),
+        memory_mib=1000,
+        seconds=90,
+    ),
     _data(
         "cert-manager", "github.com/cert-manager/cert-manager", "deploy/crds", "deploy/charts/cert-manager"
     ),

@@ -10,6 +10,7 @@ from typing import Final
 from settings.checks import (
     adapters,
     addons,
+    alerting,
     audit,
     capacity,
     cluster,
@@ -43,6 +44,7 @@ CHECKS: Final[tuple[Callable[[Draft], list[Problem]], ...]] = (
     addons.check,
     secrets.check,
     audit.check,
+    alerting.check,
     gateway.check,
     limits.check,
     kong.check,
