@@ -23,6 +23,7 @@ from settings.checks import (
     kong,
     limits,
     pools,
+    promotion,
     rollout,
     scaling,
     secrets,
@@ -59,6 +60,7 @@ CHECKS: Final[tuple[Callable[[Draft], list[Problem]], ...]] = (
     hardware.check,
     capacity.check,
     cost.check,
+    promotion.check,
 )
 
 
