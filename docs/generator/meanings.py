@@ -9,6 +9,7 @@ from typing import Final
 from docs.generator.meanings_cost import COST_MEANINGS
 from docs.generator.meanings_gateway import GATEWAY_MEANINGS
 from docs.generator.meanings_kong import KONG_MEANINGS
+from docs.generator.meanings_promotion import PROMOTION_MEANINGS
 from docs.generator.meanings_secrets import SECRET_MEANINGS
 from docs.generator.meanings_security import SECURITY_MEANINGS
 from docs.generator.meanings_telemetry import TELEMETRY
@@ -18,6 +19,7 @@ MEANINGS: Final[dict[str, str]] = {
     **SECRET_MEANINGS,
     **KONG_MEANINGS,
     **COST_MEANINGS,
+    **PROMOTION_MEANINGS,
     "Gateway.kind": "Envoy Gateway; what a section without `kind` means",
     "Settings.environment": (
         "How strict the checks are: `prod` wants a digest on every image, of models that are off too."
