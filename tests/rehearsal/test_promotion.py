@@ -11,6 +11,7 @@ import pytest
 
 from ops.other_side import git
 from rehearsal.cluster import lifecycle
+from tests.docs.shown_commands import all_blocks, run
 from tests.promotion_stacks import MODEL, REPOSITORY, STACKS, stack_path, stack_text
 from tests.rehearsal.conftest import Checkout, make_checkout, remove_clusters
 from tests.rehearsal.registries import Registry, registry
@@ -136,6 +137,17 @@ def test_what_dev_ran_goes_to_staging_and_prod_and_back_and_each_is_a_commit(wor
     assert git(world.root, "status", "--porcelain") == ""
     notes = (world.root / "releases" / "prod.md").read_text()
     assert notes.index("rolled back") < notes.index("promoted from staging")
+
+
+def test_the_commands_of_the_document_from_top_to_bottom(world: World, tmp_path: Path) -> None:
+    blocks = [
+        block for block in all_blocks() if block.document == "docs/promotion.md" and block.language == "bash"
+    ]
+    assert blocks
+    shown = "".join(run(block, world.root, tmp_path) for block in blocks)
+    assert "there is nothing to promote" in shown
+    assert "Pulumi.staging.yaml says what dev runs" in shown
+    assert "committed on branch rollback/staging-" in shown
 
 
 def _arguments(world: World, stack: str) -> list[str]:
