@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rehearsal.cluster.api import wait_until
 from rehearsal.toolchain import find_tools
@@ -40,7 +41,7 @@ class Registry:
         run("append", "--new_layer", str(layer), "--new_tag", name)
         return run("digest", name).strip()
 
-    def manifest(self, repository: str, reference: str) -> dict[str, object]:
+    def manifest(self, repository: str, reference: str) -> dict[str, Any]:
         """Return a manifest, by a tag or a digest."""
         mark = "@" if reference.startswith("sha256:") else ":"
         return json.loads(run("manifest", f"{self.host}/{repository}{mark}{reference}"))

@@ -1,7 +1,5 @@
 """A release set goes from dev over staging to prod, and back: three rehearsed stacks, two real registries, real commits."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +18,6 @@ pytestmark = pytest.mark.rehearsal
 
 SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/llm-prod/inferenceservices"
 WHY = "simulated pods answer no request"
-VP = str(Path(sys.prefix) / "bin" / "vp")
 
 
 class World:
@@ -80,9 +77,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for path in made.root.glob("Pulumi.*.yaml"):
             path.unlink()
         for name in STACKS:
-            new = {"tag": "v1.1", "digest": digests["new"], "max_num_seqs": 8}
-            former = {"digest": digests["former"]}
-            text = stack_text(name, host=registries[name].host, **(new if name == "dev" else former))  # pyright: ignore[reportArgumentType] - by name
+            other = {"tag": "v1.1", "digest": digests["new"], "max_num_seqs": 8}
+            own_release: dict[str, Any] = other if name == "dev" else {"digest": digests["former"]}
+            text = stack_text(name, host=registries[name].host, **own_release)
             stack_path(made.root, name).write_text(text)
         git(made.root, "init", "--quiet", "--initial-branch", "main")
         for name, value in {
@@ -95,8 +92,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         (made.root / ".git" / "info" / "exclude").write_text("*\n")
         git(made.root, "add", "--force", "Pulumi.yaml", *(f"Pulumi.{name}.yaml" for name in STACKS))
         git(made.root, "commit", "--quiet", "--message", "begin")
-        up = [subprocess.Popen([VP, "rehearse", name], cwd=made.root) for name in STACKS]
-        assert [process.wait(300) for process in up] == [0, 0, 0]
+        for name in STACKS:
+            made.vp("rehearse", name)
         yield World(made, registries, digests)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -40,25 +40,18 @@ def update_of(text: str, commit: str | None, ended: datetime, **changes: Any) ->
         for key, value in config.items()
         if key.startswith("vllm-platform:")
     }
-    return Update(
-        **(
-            {"kind": "update", "result": "succeeded", "ended": ended, "config": sections, "commit": commit}
-            | changes
-        )
-    )
+    made = Update(kind="update", result="succeeded", ended=ended, config=sections, commit=commit)
+    return replace(made, **changes)
 
 
-@dataclass
 class StandIn(Place):
-    """A stack that was deployed. deployed: the text of its file at each `pulumi up` of a test."""
-
-    shown: dict[str, Any] = field(default_factory=dict[str, Any])
-    past: list[Update] = field(default_factory=list[Update])
-    deployed: list[str] = field(default_factory=list[str])
+    """A stack that was deployed. deployed: the text of its file at each deployment by what is tested."""
 
     def __init__(self, stack: str, root: Path) -> None:
         super().__init__(stack, root, Console(quiet=True))
-        self.shown, self.past, self.deployed = {}, [], []
+        self.shown: dict[str, Any] = {}
+        self.past: list[Update] = []
+        self.deployed: list[str] = []
 
     def up(self, at: datetime, commit: str | None) -> None:
         """Deploy the file as it is."""
