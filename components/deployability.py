@@ -3,6 +3,7 @@
 import pulumi
 
 from components.state_backend import PulumiRun, StateComparison, compare_state
+from components.unit_charts import CHART_OF
 from settings import Problem, Settings, SettingsError
 from settings.checks.naming import at
 from settings.cluster import RehearsalCluster
@@ -18,7 +19,7 @@ def refuse_what_can_not_run(
     run: where the engine's own settings are read. None leaves its state unasked.
     """
     state = state_elsewhere(settings, stack, run)
-    later = placeholder_images(settings)
+    later = [*placeholder_images(settings), *other_charts(settings)]
     refused = [*state.problems, *([] if preview else later)]
     if refused:
         raise SettingsError(stack, refused)
@@ -48,4 +49,26 @@ def placeholder_images(settings: Settings) -> list[Problem]:
         Problem(f"{place}.digest", image.digest, reason, fix)
         for place, image in images.items()
         if image.is_example
+    ]
+
+
+def other_charts(settings: Settings) -> list[Problem]:
+    """Return the charts that this program would install in another version than the one that was promoted to the stack."""
+    promotion = settings.promotion
+    if promotion is None:
+        return []
+    pins = promotion.pins
+    fix = (
+        f"`vp promote {promotion.source} STACK` when {promotion.source} has run it; "
+        "or deploy the commit that the stack's release notes name"
+    )
+    return [
+        Problem(
+            f"promotion.charts[{unit.name}].version",
+            pins[unit.name],
+            f"this program installs {CHART_OF[unit.name].version}, which was not promoted",
+            fix,
+        )
+        for unit in settings.asked.units("managed")
+        if unit.name in pins and pins[unit.name] != CHART_OF[unit.name].version
     ]

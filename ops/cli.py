@@ -272,6 +272,62 @@ def rollout(context: typer.Context) -> None:
     group(context.args, prog_name="vp rollout")
 
 
+@app.command()
+def promote(
+    source: Annotated[str, typer.Argument(help="Stack whose release set is taken.", show_default=False)],
+    target: Annotated[str, typer.Argument(help="Stack whose file gets it.", show_default=False)],
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only compare: status 1 where the file says something else.")
+    ] = False,
+    rehearsal: Annotated[
+        bool, typer.Option("--rehearsal", help="Ask the source's rehearsal, on this machine.")
+    ] = False,
+    prometheus: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Another Prometheus than the source's own.", show_default=False),
+    ] = None,
+    without_objectives: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REASON", help="Ask for no objectives; the release notes say why.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Bring what one stack ran into the file of the next one, as a commit on a branch: images, revisions, charts, flags."""
+    from ops.promotion.cli import promote as run
+    from rehearsal.project import project_root
+
+    status = run(
+        source,
+        target,
+        project_root(),
+        check=check,
+        rehearsal=rehearsal,
+        prometheus=prometheus,
+        without_objectives=without_objectives,
+    )
+    raise typer.Exit(status)
+
+
+@app.command()
+def rollback(
+    stack: Stack,
+    *,
+    now: Annotated[
+        bool, typer.Option("--now", help="Commit on the branch that is checked out, and run `pulumi up`.")
+    ] = False,
+    rehearsal: Annotated[
+        bool, typer.Option("--rehearsal", help="Work on the stack's rehearsal, on this machine.")
+    ] = False,
+) -> None:
+    """Bring back what a stack ran before, as a commit on a branch; or at once."""
+    from ops.promotion.cli import rollback as run
+    from rehearsal.project import project_root
+
+    raise typer.Exit(run(stack, project_root(), at_once=now, rehearsal=rehearsal))
+
+
 @app.command(context_settings=_GROUP, add_help_option=False)
 def token(context: typer.Context) -> None:
     """Test tokens for stacks of `dev`: vp token STACK --consumer NAME --key FILE; vp token keys makes the key."""

@@ -177,6 +177,10 @@ def _block(key: str, value: object, indent: int) -> list[str]:
                 head,
                 *(line for name, entry in entries.items() for line in _block(name, entry, indent + _INDENT)),
             ]
+    if isinstance(value, list) and len(head) + len(_flow(cast("object", value))) > _LINE:
+        items = cast("list[object]", value)
+        # One line of a diff for each entry.
+        return [head, *(" " * (indent + _INDENT) + f"- {_flow(item)}" for item in items)]
     return [f"{head} {_flow(cast('object', value))}"]
 
 

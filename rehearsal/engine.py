@@ -6,6 +6,8 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,9 +21,26 @@ from rehearsal import leash
 from rehearsal.errors import UserError
 
 UNCHANGED = "same"
+_KEY_PREFIX = "vllm-platform:"
 # For the engine to finish the operations under way after Ctrl-C; then it is told to end, and at last killed.
 INTERRUPT_SECONDS = 15.0
 PROVIDER_TYPES = ("kubernetes:", "aws:")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """One operation of the past.
+
+    kind: `update`, `destroy`, `refresh` and the like. result: `succeeded`, `failed`, `in-progress`. ended: None while it lasts.
+    config: the program's settings then, by section, as text of JSON where they are no text. commit: the checkout that it
+    ran from; None where that is not known, or where files differed from it.
+    """
+
+    kind: str
+    result: str
+    ended: datetime | None
+    config: Mapping[str, str]
+    commit: str | None
 
 
 class PulumiStack:
@@ -46,6 +65,10 @@ class PulumiStack:
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs by name."""
         return {name: output.value for name, output in self.stack.outputs().items()}
+
+    def updates(self) -> list[Update]:
+        """Return what was done to the stack, the newest first. Secrets are left as they are."""
+        return [_update(entry) for entry in self.stack.history(show_secrets=False)]
 
     def prepare(self) -> None:
         """Put right what an earlier run left, before an operation."""
@@ -75,6 +98,21 @@ class PulumiStack:
                     ask(engine)
             _, engines = psutil.wait_procs(engines, timeout=INTERRUPT_SECONDS)
         self.clean_up()
+
+
+def _update(entry: auto.UpdateSummary) -> Update:
+    known: Mapping[str, str] = entry.environment or {}
+    return Update(
+        kind=entry.kind,
+        result=entry.result,
+        ended=None if entry.end_time is None else entry.end_time.replace(tzinfo=UTC),
+        config={
+            key.removeprefix(_KEY_PREFIX): value.value
+            for key, value in entry.config.items()
+            if key.startswith(_KEY_PREFIX) and not value.secret
+        },
+        commit=None if known.get("git.dirty") == "true" else known.get("git.head"),
+    )
 
 
 def workspace_options(

@@ -19,6 +19,7 @@ from settings.models import Model
 from settings.observability import Observability
 from settings.policies import Policies
 from settings.pools import GpuPool, Pool
+from settings.promotion import Promotion
 from settings.registry import Registry
 from settings.secrets import Secrets
 from settings.security import Security
@@ -58,6 +59,7 @@ class Draft:
     security: Security | None = None
     cost: Costs | None = None
     policies: Policies | None = None
+    promotion: Promotion | None = None
     pools: tuple[Pool, ...] = ()
     models: tuple[Model, ...] = ()
     broken_pools: int = 0

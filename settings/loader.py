@@ -107,6 +107,7 @@ def _settled(draft: Draft) -> Settings:
         security=draft.security,
         cost=draft.cost,
         policies=draft.policies,
+        promotion=draft.promotion,
         pools=draft.pools,
         models=draft.models,
     )

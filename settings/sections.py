@@ -22,6 +22,7 @@ from settings.observability import Observability
 from settings.policies import Policies
 from settings.pools import Pool
 from settings.problems import Problem, is_secret
+from settings.promotion import Promotion
 from settings.registry import Registry
 from settings.scalars import Namespace
 from settings.secrets import ManualSecrets, Secrets
@@ -54,6 +55,7 @@ SECTIONS: Final = (
     "security",
     "cost",
     "policies",
+    "promotion",
     "pools",
     "models",
 )
@@ -79,6 +81,7 @@ _FILTER: Final = TypeAdapter[Filter](Filter)
 _SECURITY: Final = TypeAdapter[Security](Security)
 _COST: Final = TypeAdapter[Costs](Costs)
 _POLICIES: Final = TypeAdapter[Policies](Policies)
+_PROMOTION: Final = TypeAdapter[Promotion](Promotion)
 _POOL: Final = TypeAdapter[Pool](Pool)
 _MODEL: Final = TypeAdapter[Model](Model)
 _EXAMPLES: Final = {
@@ -144,6 +147,7 @@ def read_sections(config: Mapping[str, object]) -> tuple[Draft, list[Problem]]:
         security=read("security", _SECURITY, Security) if "security" in clean else Security(),
         cost=read("cost", _COST, Costs) if "cost" in clean else Costs(),
         policies=read("policies", _POLICIES, Policies) if "policies" in clean else Policies(),
+        promotion=read("promotion", _PROMOTION, Promotion),
         pools=pools,
         models=models,
         secrets=frozenset(name for name, value in config.items() if is_secret(value)),

@@ -25,6 +25,7 @@ from settings.needed_secrets import NeededSecret, needed_secrets
 from settings.observability import Observability
 from settings.policies import Policies
 from settings.pools import GpuPool, Pool
+from settings.promotion import Promotion
 from settings.quotas import request_limits
 from settings.registry import EcrRegistry, Image, Registry
 from settings.scalars import Namespace
@@ -87,6 +88,7 @@ class Settings(Section):
     security: Security = Security()
     cost: Costs = Costs()
     policies: Policies = Policies()
+    promotion: Promotion | None = None
     pools: tuple[Pool, ...]
     models: tuple[Model, ...]
 

@@ -10,6 +10,7 @@ from docs.generator.meanings_alerting import ALERTING
 from docs.generator.meanings_cost import COST_MEANINGS
 from docs.generator.meanings_gateway import GATEWAY_MEANINGS
 from docs.generator.meanings_kong import KONG_MEANINGS
+from docs.generator.meanings_promotion import PROMOTION_MEANINGS
 from docs.generator.meanings_secrets import SECRET_MEANINGS
 from docs.generator.meanings_security import SECURITY_MEANINGS
 from docs.generator.meanings_telemetry import TELEMETRY
@@ -20,6 +21,7 @@ MEANINGS: Final[dict[str, str]] = {
     **ALERTING,
     **KONG_MEANINGS,
     **COST_MEANINGS,
+    **PROMOTION_MEANINGS,
     "Gateway.kind": "Envoy Gateway; what a section without `kind` means",
     "Settings.environment": (
         "How strict the checks are: `prod` wants a digest on every image, of models that are off too."

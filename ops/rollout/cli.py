@@ -15,7 +15,7 @@ from ops.rollout.history import History
 from ops.rollout.lock import only_one
 from ops.rollout.measure import Meter
 from ops.rollout.observe import Live, look, remove_candidate
-from ops.rollout.place import Deployed, Place, Rehearsed, in_cluster
+from ops.rollout.place import Place, in_cluster, place_of
 from ops.rollout.prometheus import Prometheus, PrometheusError, at_address
 from ops.rollout.stack_file import StackFile, Standing
 from ops.rollout.target import names_it, release_change
@@ -215,10 +215,7 @@ def _driver(
 
 
 def _place(root: Path, stack: str, standing: Standing, *, rehearsal: bool) -> Place:
-    console = output_console()
-    if rehearsal:
-        return Rehearsed(stack, root, console)
-    return Deployed(stack, root, console, standing.settings)
+    return place_of(stack, root, output_console(), standing.settings, rehearsal=rehearsal)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from rehearsal.cluster.layout import ClusterLayout
 from rehearsal.engine import PulumiStack, workspace_options
 from rehearsal.errors import UserError
 from rehearsal.rehearse import open_stack, plan
-from rehearsal.toolchain import PULUMI_TOOLS, ensure_tools, find_tools
+from rehearsal.toolchain import PULUMI_TOOLS, REHEARSAL_TOOLS, ensure_tools, find_tools
 from settings.cluster import EksCluster, ExistingCluster, RehearsalCluster
 from settings.stack import Settings
 
@@ -47,6 +47,10 @@ class Place(ABC):
         """Run `pulumi up` on the stack file as it is. Raises UserError."""
 
     @abstractmethod
+    def pulumi(self) -> PulumiStack:
+        """Return the stack as Pulumi has it: its outputs, its updates. Raises UserError."""
+
+    @abstractmethod
     def prometheus_address(self) -> str | None:
         """Return the address of Prometheus inside the cluster, if the stack has one."""
 
@@ -64,8 +68,13 @@ class Rehearsed(Place):
 
     def deploy(self) -> None:
         """Run `pulumi up` as `vp rehearse` does."""
-        chosen = plan(self.stack, self.root)
-        open_stack(chosen, self._layout, find_tools(), self.console).up()
+        self.pulumi().up()
+
+    def pulumi(self) -> PulumiStack:
+        """Open the rehearsal's own stack, with the settings of now."""
+        return open_stack(
+            plan(self.stack, self.root), self._layout, find_tools(REHEARSAL_TOOLS), self.console
+        )
 
     def prometheus_address(self) -> str | None:
         """Nothing: a rehearsal runs no pod."""
@@ -100,13 +109,14 @@ class Deployed(Place):
 
     def deploy(self) -> None:
         """Run `pulumi up`."""
-        self._pulumi().up()
+        self.pulumi().up()
 
     def prometheus_address(self) -> str | None:
         """Return the stack's output `prometheus_url`."""
-        return cast("str | None", self._pulumi().outputs().get("prometheus_url"))
+        return cast("str | None", self.pulumi().outputs().get("prometheus_url"))
 
-    def _pulumi(self) -> PulumiStack:
+    def pulumi(self) -> PulumiStack:
+        """Open the stack in its backend."""
         if self._opened is None:
             tools = ensure_tools(PULUMI_TOOLS, self.console)
             options = workspace_options(self.root, tools.bin("pulumi"), tools.env())
@@ -116,6 +126,11 @@ class Deployed(Place):
                 raise UserError(f"Pulumi does not open stack {self.stack}: {error}") from None
             self._opened = PulumiStack(stack, self.console)
         return self._opened
+
+
+def place_of(stack: str, root: Path, console: Console, settings: Settings, *, rehearsal: bool) -> Place:
+    """Return where a stack runs, or where its rehearsal does."""
+    return Rehearsed(stack, root, console) if rehearsal else Deployed(stack, root, console, settings)
 
 
 def in_cluster(place: Place, address: str) -> Chunks:

@@ -19,6 +19,7 @@ _PULUMI_KUBERNETES_MAIN = "cmd/pulumi-resource-kubernetes"
 _BUILDKIT = "github.com/moby/buildkit"
 _ACTIONLINT = "github.com/rhysd/actionlint"
 _KUBE_SCORE = "github.com/zegl/kube-score"
+_CRANE = "github.com/google/go-containerregistry"
 
 IMAGE_TOOLS: tuple[Tool, ...] = (
     Tool(
@@ -39,6 +40,17 @@ IMAGE_TOOLS: tuple[Tool, ...] = (
         ),
         memory_mib=1500,
         seconds=100,
+    ),
+)
+
+REGISTRY_TOOLS: tuple[Tool, ...] = (
+    Tool(
+        # Copies images between registries by their digests, with whatever login Docker has; and is a registry in tests.
+        name="crane",
+        module=_CRANE,
+        binaries=(Binary(name="crane", package=f"{_CRANE}/cmd/crane"),),
+        memory_mib=500,
+        seconds=30,
     ),
 )
 
@@ -187,13 +199,14 @@ TOOLS: tuple[Tool, ...] = (
     ),
     *DEFINITIONS,
     *IMAGE_TOOLS,
+    *REGISTRY_TOOLS,
     *LINTERS,
 )
 
 ALL_TOOLS: tuple[str, ...] = tuple(tool.name for tool in TOOLS)
 # What every rehearsal needs; the rest is downloaded when a stack asks for it.
 REHEARSAL_TOOLS: tuple[str, ...] = tuple(
-    tool.name for tool in TOOLS if tool not in (*DEFINITIONS, *IMAGE_TOOLS, *LINTERS)
+    tool.name for tool in TOOLS if tool not in (*DEFINITIONS, *IMAGE_TOOLS, *REGISTRY_TOOLS, *LINTERS)
 )
 # Not built where the user has a fitting pulumi of their own.
 PULUMI_TOOLS: tuple[str, ...] = ("pulumi", "pulumi-language-python", "pulumi-kubernetes")

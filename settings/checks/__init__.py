@@ -24,6 +24,7 @@ from settings.checks import (
     kong,
     limits,
     pools,
+    promotion,
     rollout,
     scaling,
     secrets,
@@ -61,6 +62,7 @@ CHECKS: Final[tuple[Callable[[Draft], list[Problem]], ...]] = (
     hardware.check,
     capacity.check,
     cost.check,
+    promotion.check,
 )
 
 

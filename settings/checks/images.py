@@ -26,7 +26,7 @@ def check(draft: Draft) -> list[Problem]:
 def named_by_digest(image: Image, path: str, draft: Draft) -> Iterable[Problem]:
     """Return the problem of an image that a stack of `prod` names by its tag alone. `path`: of the image."""
     if draft.environment == "prod" and image.digest is None:
-        fix = "add `digest: sha256:...` as the push printed it"
+        fix = "add `digest: sha256:...` as the push printed it; `vp promote` writes that of what ran before"
         yield Problem(f"{path}.digest", None, "prod runs images by digest: a tag can be moved", fix)
 
 

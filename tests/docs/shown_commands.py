@@ -46,7 +46,7 @@ OTHER_LANGUAGES: Final = {
     "bash": (
         "it needs what no clone has, and is run by a test of its own: AWS by tests/aws/test_state_recipe.py, "
         "a Prometheus and a model with a canary by tests/rehearsal/test_rollout_command.py, the price list by "
-        "tests/aws/test_price_refresh.py, another commit by tests/unit/test_other_side.py "
+        "tests/aws/test_price_refresh.py, a promotion by tests/rehearsal/test_promotion.py, another commit by tests/unit/test_other_side.py "
         "and tests/graph/test_review.py"
     ),
     "json": "a policy of IAM, checked by the tests of its document",

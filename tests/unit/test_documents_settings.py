@@ -6,7 +6,8 @@ from typing import Any, Final, cast
 
 import pytest
 
-from docs.generator.addons_table import CHART_OF, SHOWN
+from components.unit_charts import CHART_OF
+from docs.generator.addons_table import SHOWN
 from settings import stack_yaml
 from settings.addon_catalogue import CATALOGUE
 from settings.sections import read_sections
