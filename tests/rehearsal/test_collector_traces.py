@@ -6,7 +6,7 @@ Two of them, as two pods; their addresses are written down instead of looked up,
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -68,7 +68,9 @@ def _attribute(key: str, value: str) -> dict[str, Any]:
     return {"key": key, "value": {"stringValue": value}}
 
 
-def _span(trace: str, *, seconds: float = 0.1, status: int = 0, **attributes: str) -> Span:
+def _span(
+    trace: str, attributes: Mapping[str, str] | None = None, *, seconds: float = 0.1, status: int = 0
+) -> Span:
     ended = time.time_ns()
     return {
         "traceId": trace,
@@ -78,7 +80,7 @@ def _span(trace: str, *, seconds: float = 0.1, status: int = 0, **attributes: st
         "startTimeUnixNano": str(ended - round(seconds * 1e9)),
         "endTimeUnixNano": str(ended),
         "status": {"code": status, "message": TEXT},
-        "attributes": [_attribute(key, value) for key, value in attributes.items()],
+        "attributes": [_attribute(key, value) for key, value in (attributes or {}).items()],
     }
 
 
@@ -163,7 +165,7 @@ def test_a_span_keeps_what_can_not_be_a_text(keeping: Two) -> None:
         "http.status_code": "200",
     }
     event = {"name": "exception", "attributes": [_attribute("exception.message", TEXT)]}
-    keeping.send([{**_span(trace, **planted), "events": [event]}])
+    keeping.send([{**_span(trace, planted), "events": [event]}])
     until(lambda: trace in keeping.traces())
     (span,) = [span for spans in keeping.kept() for span in spans if span["traceId"] == trace]
     assert TEXT not in json.dumps(span)
@@ -176,7 +178,7 @@ def test_a_span_keeps_what_can_not_be_a_text(keeping: Two) -> None:
 
 def test_spans_of_others_keep_their_own_fields_but_those_that_are_named_as_text(keeping: Two) -> None:
     trace = _trace()
-    keeping.send([_span(trace, **{"db.statement": "select 1", "gen_ai.prompt": TEXT})], "rag")
+    keeping.send([_span(trace, {"db.statement": "select 1", "gen_ai.prompt": TEXT})], "rag")
     until(lambda: trace in keeping.traces())
     (span,) = [span for spans in keeping.kept() for span in spans if span["traceId"] == trace]
     found = {each["key"]: each["value"]["stringValue"] for each in span["attributes"]}
