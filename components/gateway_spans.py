@@ -15,6 +15,9 @@ def tracing() -> dict[str, Any]:
     collector = {"group": "", "kind": "Service", "name": GATEWAY, "namespace": MONITORING_NAMESPACE}
     return {
         "samplingRate": 100,
-        "serviceName": PROXIES,
-        "provider": {"type": "OpenTelemetry", "backendRefs": [{**collector, "port": GRPC_PORT}]},
+        "provider": {
+            "type": "OpenTelemetry",
+            "serviceName": PROXIES,
+            "backendRefs": [{**collector, "port": GRPC_PORT}],
+        },
     }

@@ -30,6 +30,7 @@ from tests.gateway.dataplane import CONTROLLERS, MODELS, DataPlane
 from tests.gateway.models import MODEL, sections
 from tests.image.engine import request_lines, starting_pod
 from tests.rehearsal.conftest import tools
+from tests.spans import Span, spans_in
 
 pytestmark = pytest.mark.gateway
 
@@ -47,26 +48,12 @@ class Traced:
     id: str
     engine_log: Path
     metrics_url: str
-    spans: list[dict[str, Any]]
+    spans: list[Span]
 
 
 def _engine_has(path: Path, request_id: str) -> dict[str, Any] | None:
     found = [line for line in request_lines(path.read_text("utf-8")) if line["request_id"] == request_id]
     return found[0] if found else None
-
-
-def _spans(file: Path) -> list[dict[str, Any]]:
-    """Return each span with what it is of, by the collector's file: a line of JSON a batch."""
-    return [
-        {
-            **span,
-            "resource": {a["key"]: next(iter(a["value"].values())) for a in of["resource"]["attributes"]},
-        }
-        for line in (file.read_text("utf-8").splitlines() if file.exists() else ())
-        for of in json.loads(line)["resourceSpans"]
-        for scope in of["scopeSpans"]
-        for span in scope["spans"]
-    ]
 
 
 def _collector(folder: Path, spans: Path) -> Collector:
@@ -83,13 +70,13 @@ def _collector(folder: Path, spans: Path) -> Collector:
 
 
 @pytest.fixture(scope="module")
-def traced(empty_plane: DataPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
+def traced(plane: DataPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
     """Ask once, through a gateway that writes spans, with a text in everything that a client may write."""
     try:
         python()
     except EngineError as error:
         pytest.skip(str(error))
-    plane, folder = empty_plane, tmp_path_factory.mktemp("traces")
+    folder = tmp_path_factory.mktemp("traces")
     settings = plane.settings("gateway", sections())
     (model,) = settings.enabled_models
     spans, log, metrics_port = folder / "spans.json", folder / "engine.log", free_port()
@@ -104,13 +91,11 @@ def traced(empty_plane: DataPlane, tmp_path_factory: pytest.TempPathFactory) -> 
             variables=variables,
             flags=tracing_args(address),
         ) as engine:
-            plane.stack("gateway", sections()).up()
             plane.lead(COLLECTOR, MONITORING_NAMESPACE, GRPC_PORT, (LOOPBACK, collector.place.ports.grpc))
             plane.lead(ENGINE, MODELS, 80, (LOOPBACK, engine.port))
             meta = {"name": PROXY, "namespace": CONTROLLERS}
             spec = proxy_spec(replicas=1, traced=True)
             plane.api.apply({"apiVersion": OWN_API, "kind": "EnvoyProxy", "metadata": meta, "spec": spec})
-            plane.programmed()
             plane.route("to-the-engine", {ENGINE: 1})
             engine.wait_until_healthy()
 
@@ -127,14 +112,14 @@ def traced(empty_plane: DataPlane, tmp_path_factory: pytest.TempPathFactory) -> 
                     timeout=60,
                 )
 
-            plane.until("the gateway writes spans", lambda: ask().is_success and _spans(spans))
+            plane.until("the gateway writes spans", lambda: ask().is_success and spans_in(spans))
             answer = ask()
             assert answer.status_code == 200, answer.text
-            found: list[dict[str, Any]] = []
+            found: list[Span] = []
 
             def there() -> bool:
                 line = _engine_has(log, answer.headers["x-request-id"])
-                found[:] = [one for one in _spans(spans) if line and one["traceId"] == line["trace_id"]]
+                found[:] = [one for one in spans_in(spans) if line and one["traceId"] == line["trace_id"]]
                 return len({one["resource"]["service.name"] for one in found}) > 1
 
             plane.until("the spans of gateway and engine are in one trace", there)
@@ -159,15 +144,14 @@ def test_one_id_is_in_both_logs_in_the_exemplar_and_in_every_span(traced: Traced
 
 
 def test_the_engine_s_span_is_part_of_the_gateway_s(traced: Traced) -> None:
-    by_service: dict[str, list[dict[str, Any]]] = {}
+    by_service: dict[str, list[Span]] = {}
     for span in traced.spans:
         by_service.setdefault(span["resource"]["service.name"], []).append(span)
     assert set(by_service) == {"gateway", MODEL}
     ids = {span["spanId"] for span in by_service["gateway"]}
     (engine,) = [span for span in by_service[MODEL] if span["name"] == "llm_request"]
     assert engine["parentSpanId"] in ids
-    attributes = {each["key"] for each in engine["attributes"]}
-    assert {"gen_ai.usage.prompt_tokens", "gen_ai.latency.time_to_first_token"} <= attributes
+    assert {"gen_ai.usage.prompt_tokens", "gen_ai.latency.time_to_first_token"} <= set(engine["attributes"])
 
 
 def test_a_client_begins_no_trace(traced: Traced) -> None:
