@@ -42,7 +42,7 @@ test-rehearsal: .venv/.dev ## tests against a real control plane with simulated 
 	@$(VP) tools build
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/rehearsal $(COMPILING)
 
-test-gateway: .venv/.dev ## tests of a real gateway before the models, in Linux namespaces of their own (as root)
+test-gateway: .venv/.dev .venv-engine/.made ## tests of a real gateway before the models, in Linux namespaces of their own (as root)
 	@$(VP) tools build
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/gateway
 

@@ -55,6 +55,11 @@ def engine_args(model: Model) -> list[str]:
     return args
 
 
+def tracing_args(collector: str | None) -> list[str]:
+    """Return what has the engine send a span of each request. `collector`: host and port of OTLP over gRPC; None is none."""
+    return [] if collector is None else [f"--otlp-traces-endpoint=http://{collector}"]
+
+
 def streamer_config(weights: StreamedWeights) -> dict[str, int | bool]:
     """Return what vLLM hands to the streamer: it refuses keys that it does not know."""
     config: dict[str, int | bool] = {"memory_limit": STREAMER_MEMORY_BYTES}

@@ -103,6 +103,11 @@ def engine_environment(
     return [*written(variables), *bucket_environment(region, store)]
 
 
+def tracing_environment(model: Model, collector: str | None) -> list[dict[str, Any]]:
+    """Return the variables of an engine that writes spans: by what name it is known there."""
+    return [] if collector is None else written({"OTEL_SERVICE_NAME": model.name})
+
+
 def bucket_environment(region: str, store: CompatibleBucket | None) -> list[dict[str, Any]]:
     """Return the variables of whoever reads the bucket: Amazon's clients, and the streamer, know them by these names."""
     if store is None:

@@ -14,6 +14,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "timestamp": "%START_TIME%",
     "service": "gateway",
     "request_id": "%REQ(X-REQUEST-ID)%",
+    # Empty where no trace is written.
+    "trace_id": "%TRACE_ID%",
     "user_id": f"%REQ({CONSUMER_HEADER.upper()})%",
     "model": f"%REQ({MODEL_HEADER.upper()})%",
     "method": "%REQ(:METHOD)%",

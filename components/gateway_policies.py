@@ -26,6 +26,7 @@ from settings.gateway import CLOCK_SKEW_SECONDS, Gateway, JwtAuthentication, Loc
 from settings.limits import RequestLimits
 
 PROVIDER: Final = "issuer"
+TRACE_HEADERS: Final = ("traceparent", "tracestate")
 CORS_MAX_AGE: Final = "10m"
 RETRIES: Final = 2
 # Before a request reached an engine: what was begun is never repeated, for an answer costs seconds of a GPU.
@@ -88,8 +89,8 @@ def client_policy() -> dict[str, Any]:
     return {
         "headers": {
             # A client that named itself would be believed by model and log: only the token names somebody. And only a path or a body
-            # names a model.
-            "earlyRequestHeaders": {"remove": [CONSUMER_HEADER, MODEL_HEADER]},
+            # names a model. A trace that a client began would be one of its choice, and kept or dropped as it says.
+            "earlyRequestHeaders": {"remove": [CONSUMER_HEADER, MODEL_HEADER, *TRACE_HEADERS]},
             "requestID": "Generate",
         },
         "path": {"escapedSlashesAction": "RejectRequest"},

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import pulumi
 
-from components.engine_args import API_PORT, METRICS_PORT, METRICS_PORT_NAME, engine_args
-from components.engine_files import engine_environment, engine_files
+from components.engine_args import API_PORT, METRICS_PORT, METRICS_PORT_NAME, engine_args, tracing_args
+from components.engine_files import engine_environment, engine_files, tracing_environment
 from components.model_names import PREDICTOR_CONTAINER, model_labels
 from components.model_wait import FIRST_REPLICA, SKIP_WAIT, WAIT_FOR
 from components.placement import placement
@@ -33,6 +33,7 @@ class Serving:
     """What an InferenceService is made of. `zones` are the pool's; S3 weights are read from `region`, or `store`.
 
     image: its whole name. content_filter: the text of the filter's file; None is no filter.
+    traces_to: host and port of the collector that takes spans; None: the engine writes none.
     """
 
     model: Model
@@ -42,6 +43,7 @@ class Serving:
     image: pulumi.Input[str]
     store: CompatibleBucket | None = None
     content_filter: str | None = None
+    traces_to: str | None = None
 
 
 def annotations(model: Model) -> dict[str, str]:
@@ -127,8 +129,11 @@ def _container(serving: Serving, filter_config: object) -> dict[str, Any]:
         "name": PREDICTOR_CONTAINER,
         "image": serving.image,
         "imagePullPolicy": "IfNotPresent",
-        "args": engine_args(model),
-        "env": engine_environment(model, serving.region, serving.store, filtered=filter_config is not None),
+        "args": [*engine_args(model), *tracing_args(serving.traces_to)],
+        "env": [
+            *engine_environment(model, serving.region, serving.store, filtered=filter_config is not None),
+            *tracing_environment(model, serving.traces_to),
+        ],
         # The first port is the one that KServe's Service maps port 80 to. The protocol is written out
         # because KServe compares it with the live Service's and would update that for ever.
         "ports": [

@@ -8,6 +8,7 @@ from typing import Final
 
 import pulumi
 
+from components.addons.otel_pipelines import OTLP_GRPC
 from components.addons.pattern import Addon
 from components.addons.prometheus import prometheus_url
 from components.content_filter import filter_text
@@ -74,6 +75,7 @@ def deploy_models(
             image=images[model.name],
             store=settings.storage.store,
             content_filter=_filter_of(settings, model),
+            traces_to=OTLP_GRPC if settings.tracing else None,
         )
         args = ModelServiceArgs(
             namespace=namespace,

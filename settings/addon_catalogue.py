@@ -144,7 +144,8 @@ CATALOGUE: Final[tuple[Unit, ...]] = (
             "gateway-api": "the kinds Gateway and HTTPRoute",
             "envoy-gateway-definitions": "its kinds",
         },
-        after=(*_MONITORED, *_DELIVERED),
+        # The collector: a proxy that shall send to a Service that is not there is none.
+        after=(*_MONITORED, *_DELIVERED, "otel-gateway"),
         owns=("the gateway in front of the models",),
     ),
     Unit(

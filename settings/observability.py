@@ -1,4 +1,4 @@
-"""How long metrics, logs and traces are kept, and where."""
+"""How long metrics, logs and traces are kept, and where; and of which requests there are traces."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -47,6 +47,26 @@ class Kept(Section):
     volume: MemoryQuantity
 
 
+class NoTracing(Section):
+    """Nobody writes down the way of a request."""
+
+    kind: Literal["off"]
+
+
+class SampledTracing(Section):
+    """Of every request gateway and engine write down how long each step took; which are kept is decided at a request's end.
+
+    percent: of requests that nothing is remarkable about. slower_than_seconds: all that take longer are kept, as are failed ones.
+    """
+
+    kind: Literal["sampled"]
+    percent: Annotated[float, Field(strict=True, ge=0, le=100)] = 5
+    slower_than_seconds: Annotated[float, Field(strict=True, gt=0, le=3600)] = 30
+
+
+Tracing = Annotated[NoTracing | SampledTracing, Field(discriminator="kind")]
+
+
 class Observability(Section):
     """`store`: of logs and traces; metrics always lie on volumes.
 
@@ -62,3 +82,4 @@ class Observability(Section):
     metrics: Kept = Kept(days=15, volume="100Gi")
     logs: Kept = Kept(days=30, volume="50Gi")
     traces: Kept = Kept(days=7, volume="50Gi")
+    tracing: Tracing = NoTracing(kind="off")

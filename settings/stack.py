@@ -22,7 +22,7 @@ from settings.kong import KongGateway
 from settings.limits import RequestLimits
 from settings.models import Model
 from settings.needed_secrets import NeededSecret, needed_secrets
-from settings.observability import Observability
+from settings.observability import Observability, SampledTracing
 from settings.policies import Policies
 from settings.pools import GpuPool, Pool
 from settings.promotion import Promotion
@@ -123,6 +123,12 @@ class Settings(Section):
     def meshed(self) -> bool:
         """Whether the models are in the mesh, whoever installed it."""
         return self.security.meshed(istio=self.asked.choice("istio") != "off")
+
+    @property
+    def tracing(self) -> SampledTracing | None:
+        """Of which requests traces are kept. None: nobody writes any."""
+        found = self.observability.tracing
+        return found if isinstance(found, SampledTracing) else None
 
     @property
     def asked(self) -> Asked:

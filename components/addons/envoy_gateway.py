@@ -30,6 +30,7 @@ from components.addons.rate_limiter import (
 )
 from components.charts import ENVOY_GATEWAY, GATEWAY_CRDS
 from components.gateway_log import access_log
+from components.gateway_spans import tracing
 from components.mesh import PLAIN_INBOUND
 from settings.limits import RequestLimits
 
@@ -61,9 +62,13 @@ class EnvoyGatewayDefinitions(Addon):
 
 @dataclass(frozen=True, kw_only=True)
 class EnvoyGatewayArgs(AddonArgs):
-    """`replicas`: of the controller, of each Gateway's proxy, and of what counts requests. limits: None is none."""
+    """`replicas`: of the controller, of each Gateway's proxy, and of what counts requests. limits: None is none.
+
+    traced: proxies write a span of each request.
+    """
 
     limits: RequestLimits | None = None
+    traced: bool = False
 
 
 class EnvoyGateway(Addon):
@@ -86,7 +91,7 @@ class EnvoyGateway(Addon):
             api_version=OWN_API,
             kind="EnvoyProxy",
             metadata=ObjectMetaArgs(name=PROXY, namespace=args.namespace),
-            spec=proxy_spec(replicas=args.replicas),
+            spec=proxy_spec(replicas=args.replicas, traced=args.traced),
             opts=child,
         )
         gateway_class = CustomResource(
@@ -146,7 +151,7 @@ def controller_values(*, name: str, replicas: int, limits: RequestLimits | None 
     }
 
 
-def proxy_spec(*, replicas: int) -> dict[str, Any]:
+def proxy_spec(*, replicas: int, traced: bool = False) -> dict[str, Any]:
     """Return what a proxy of the class is. Its containers are restricted by the controller, whatever is said here."""
     labels = {"app.kubernetes.io/name": "envoy", "app.kubernetes.io/component": "proxy"}
     several = replicas > 1
@@ -174,6 +179,7 @@ def proxy_spec(*, replicas: int) -> dict[str, Any]:
             "accessLog": access_log(),
             # By pod: both versions of a model are one cluster of Envoy's, and a canary that nothing reaches counts nothing itself.
             "metrics": {"enablePerEndpointStats": True},
+            **({"tracing": tracing()} if traced else {}),
         },
     }
 

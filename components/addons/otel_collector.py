@@ -19,15 +19,16 @@ import pulumi
 
 from components.addons.otel_audit import AuditStream
 from components.addons.otel_pipelines import (
-    GATEWAY,
     KEPT,
     agent_configuration,
     gateway_configuration,
 )
+from components.addons.otel_traces import GATEWAY, peers_service
 from components.addons.pattern import Addon, AddonArgs
 from components.charts import OTEL_COLLECTOR as CHART
 from components.mesh import mesh_label
 from components.node_agents import LOG_AGENT
+from settings.observability import SampledTracing
 
 IMAGE: Final = "otel/opentelemetry-collector-k8s"
 WHOLE_IMAGE: Final = "otel/opentelemetry-collector-contrib"
@@ -37,6 +38,7 @@ AGENT_DISK: Final = "/var/lib/otel-agent"
 """On the node."""
 _PORTS: Final = ("otlp", "otlp-http", "jaeger-compact", "jaeger-thrift", "jaeger-grpc", "zipkin")
 _SECCOMP: Final[Mapping[str, Any]] = {"seccompProfile": {"type": "RuntimeDefault"}}
+_PODS: Final = {"app.kubernetes.io/instance": GATEWAY}
 _KEPT_MOUNT: Final[Mapping[str, Any]] = {"name": "kept", "mountPath": KEPT}
 
 
@@ -44,12 +46,13 @@ _KEPT_MOUNT: Final[Mapping[str, Any]] = {"name": "kept", "mountPath": KEPT}
 class OtelGatewayArgs(AddonArgs):
     """`logs`, `traces`: Loki and Tempo are there. What nobody keeps is taken and dropped, so that senders work on.
 
-    meshed: it is in the mesh.
+    meshed: it is in the mesh. tracing: which traces are kept; None is all that come.
     """
 
     logs: bool
     traces: bool
     meshed: bool = False
+    tracing: SampledTracing | None = None
 
 
 class OtelGateway(Addon):
@@ -63,6 +66,7 @@ class OtelGateway(Addon):
             replicas=args.replicas,
             monitored=args.monitored,
             meshed=args.meshed,
+            tracing=args.tracing,
         )
         self._install(name, args, CHART, values)
 
@@ -85,17 +89,27 @@ class OtelAgent(Addon):
 
 
 def gateway_values(
-    *, logs: bool, traces: bool, replicas: int, monitored: bool, meshed: bool = False
+    *,
+    logs: bool,
+    traces: bool,
+    replicas: int,
+    monitored: bool,
+    meshed: bool = False,
+    tracing: SampledTracing | None = None,
 ) -> dict[str, Any]:
     """Return the chart's values for the gateway."""
     several = replicas > 1
+    peers = [peers_service(_PODS)] if several and tracing is not None else []
     return {
         **_common(meshed=meshed),
         "mode": "deployment",
         "fullnameOverride": GATEWAY,
         "replicaCount": replicas,
         "serviceAccount": {"create": True, "name": GATEWAY, "automountServiceAccountToken": False},
-        "alternateConfig": gateway_configuration(logs=logs, traces=traces),
+        "alternateConfig": gateway_configuration(
+            logs=logs, traces=traces, tracing=tracing, replicas=replicas
+        ),
+        "extraManifests": peers,
         "ports": _ports("otlp", "otlp-http"),
         "podSecurityContext": {"runAsNonRoot": True, "runAsUser": 10001, "fsGroup": 10001, **_SECCOMP},
         "extraVolumes": [{"name": "kept", "emptyDir": {"sizeLimit": "2Gi"}}],
@@ -171,5 +185,5 @@ def _over_zones() -> dict[str, Any]:
         "maxSkew": 1,
         "topologyKey": "topology.kubernetes.io/zone",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": {"app.kubernetes.io/instance": GATEWAY}},
+        "labelSelector": {"matchLabels": _PODS},
     }

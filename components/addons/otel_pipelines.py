@@ -12,13 +12,15 @@ from components.addons.loki import LOKI_URL
 from components.addons.otel_audit import AuditStream, only_the_gateway, to_bucket
 from components.addons.otel_lines import lines
 from components.addons.otel_redaction import redaction
+from components.addons.otel_traces import GATEWAY, PEER_PORT, sampling, spans, to_peers
 from components.addons.tempo import TEMPO_OTLP
 from components.model_names import MODEL_LABEL, REVISION_LABEL, TRACK_LABEL
 from components.node_agents import MONITORING_NAMESPACE
+from settings.observability import SampledTracing
 
-GATEWAY: Final = "otel-gateway"
+GRPC_PORT: Final = 4317
 _GATEWAY_HOST: Final = f"{GATEWAY}.{MONITORING_NAMESPACE}.svc.cluster.local"
-OTLP_GRPC: Final = f"{_GATEWAY_HOST}:4317"
+OTLP_GRPC: Final = f"{_GATEWAY_HOST}:{GRPC_PORT}"
 """Where traces and logs are sent to. Host and port, as gRPC wants them."""
 OTLP_HTTP: Final = f"http://{_GATEWAY_HOST}:4318"
 """The same, for those that speak HTTP only (Kong)."""
@@ -32,8 +34,13 @@ RECONNECT_SECONDS: Final = 300
 """gRPC stays with one pod for ever: all that went to another while this one was away would never come back."""
 
 
-def gateway_configuration(*, logs: bool, traces: bool) -> dict[str, Any]:
-    """Return the gateway's configuration. What nobody keeps is taken and dropped, so that senders work on."""
+def gateway_configuration(
+    *, logs: bool, traces: bool, tracing: SampledTracing | None = None, replicas: int = 1
+) -> dict[str, Any]:
+    """Return the gateway's configuration. What nobody keeps is taken and dropped, so that senders work on.
+
+    tracing: of which traces are kept; None is of all that come.
+    """
     stay = {"keepalive": {"server_parameters": {"max_connection_age": f"{RECONNECT_SECONDS}s"}}}
     exporters: dict[str, Any] = {
         # Without a queue: the agent waits for the answer, and sends again.
@@ -53,24 +60,42 @@ def gateway_configuration(*, logs: bool, traces: bool) -> dict[str, Any]:
     }
     to_logs = "otlp_http/logs" if logs else "nop"
     to_traces = "otlp_grpc/traces" if traces else "nop"
+    receivers: dict[str, Any] = {
+        "otlp": {
+            "protocols": {
+                "grpc": {"endpoint": f"${{env:MY_POD_IP}}:{GRPC_PORT}", **stay},
+                "http": {"endpoint": "${env:MY_POD_IP}:4318"},
+            }
+        }
+    }
+    processors: dict[str, Any] = {
+        "memory_limiter": _memory_limiter(),
+        "transform/spans": spans(),
+        "redaction": redaction(),
+    }
+    clean = ["transform/spans", "redaction"]
+    pipelines = {
+        "logs": _pipeline(["otlp"], ["memory_limiter", "redaction"], to_logs),
+        "traces": _pipeline(["otlp"], ["memory_limiter", *clean], to_traces),
+    }
+    if tracing is not None:
+        processors["tail_sampling"] = sampling(tracing)
+        chosen = ["memory_limiter", "tail_sampling", *clean]
+        pipelines["traces"] = _pipeline(["otlp"], chosen, to_traces)
+        if replicas > 1:
+            receivers["otlp/peers"] = {
+                "protocols": {"grpc": {"endpoint": f"${{env:MY_POD_IP}}:{PEER_PORT}", **stay}}
+            }
+            exporters["load_balancing"] = to_peers()
+            pipelines["traces"] = _pipeline(["otlp"], ["memory_limiter"], "load_balancing")
+            pipelines["traces/kept"] = _pipeline(["otlp/peers"], chosen, to_traces)
+    used = {name for pipeline in pipelines.values() for name in pipeline["exporters"]}
     return {
         "extensions": _extensions(),
-        "receivers": {
-            "otlp": {
-                "protocols": {
-                    "grpc": {"endpoint": "${env:MY_POD_IP}:4317", **stay},
-                    "http": {"endpoint": "${env:MY_POD_IP}:4318"},
-                }
-            }
-        },
-        "processors": {"memory_limiter": _memory_limiter(), "redaction": redaction()},
-        "exporters": {name: exporters[name] for name in sorted({to_logs, to_traces})},
-        "service": _service(
-            {
-                "logs": _pipeline(["otlp"], ["memory_limiter", "redaction"], to_logs),
-                "traces": _pipeline(["otlp"], ["memory_limiter", "redaction"], to_traces),
-            }
-        ),
+        "receivers": receivers,
+        "processors": processors,
+        "exporters": {name: exporters[name] for name in sorted(used)},
+        "service": _service(pipelines),
     }
 
 

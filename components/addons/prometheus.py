@@ -47,6 +47,7 @@ DASHBOARD_LABEL: Final = "grafana_dashboard"
 FILL_PERCENT: Final = 85
 """Of a volume, until the oldest goes before its days are over; the rest is what compaction needs for a while."""
 _DASHBOARD_READER: Final = "grafana-configmaps"
+_EXEMPLARS: Final = {"datasourceUid": "tempo", "traceIdLabelName": "trace_id"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,7 @@ def prometheus_values(
         "kubeEtcd": off,
         "kubeProxy": off,
         "prometheusOperator": _operator(),
-        "prometheus": _prometheus(metrics, storage_class, replicas, meshed=meshed),
+        "prometheus": _prometheus(metrics, storage_class, replicas, meshed=meshed, traces=traces),
         "alertmanager": _alertmanager(storage_class, replicas, alerting, gpu_scaled),
         "grafana": _grafana(logs=logs, traces=traces, admin_secret=admin_secret),
         "kube-state-metrics": {
@@ -160,7 +161,9 @@ def _operator() -> dict[str, Any]:
     }
 
 
-def _prometheus(metrics: Kept, storage_class: str | None, replicas: int, *, meshed: bool) -> dict[str, Any]:
+def _prometheus(
+    metrics: Kept, storage_class: str | None, replicas: int, *, meshed: bool, traces: bool
+) -> dict[str, Any]:
     several = replicas > 1
     return {
         "serviceAccount": {"create": True, "name": PROMETHEUS_ACCOUNT},
@@ -171,6 +174,8 @@ def _prometheus(metrics: Kept, storage_class: str | None, replicas: int, *, mesh
             "replicas": replicas,
             # Not the namespace: the API server calls the operator and the adapter there, from outside of the mesh.
             "podMetadata": {"labels": mesh_label(meshed=meshed)},
+            # Else the traces that a counter names are forgotten with each scrape.
+            "enableFeatures": ["exemplar-storage"] if traces else [],
             "retention": f"{metrics.days}d",
             "retentionSize": f"{mebibytes(metrics.volume) * FILL_PERCENT // 100}MiB",
             "storageSpec": _claim(metrics.volume, storage_class),
@@ -243,7 +248,10 @@ def _grafana(*, logs: bool, traces: bool, admin_secret: str | None) -> dict[str,
                 "searchNamespace": "ALL",
                 "resource": "configmap",
             },
-            "datasources": {"resource": "configmap"},
+            "datasources": {
+                "resource": "configmap",
+                **({"exemplarTraceIdDestinations": _EXEMPLARS} if traces else {}),
+            },
         },
         # The chart's own role may read every Secret of the cluster.
         "rbac": {"useExistingClusterRole": _DASHBOARD_READER},

@@ -180,7 +180,9 @@ UNITS: Final[dict[str, Row]] = {
     "loki": Row(component=Loki, args=LokiArgs, own=_kept("logs")),
     "tempo": Row(component=Tempo, args=TempoArgs, own=_kept("traces")),
     "otel-gateway": Row(
-        component=OtelGateway, args=OtelGatewayArgs, own=lambda s: {**_sinks(s), **_meshed(s)}
+        component=OtelGateway,
+        args=OtelGatewayArgs,
+        own=lambda s: {**_sinks(s), **_meshed(s), "tracing": s.settings.tracing},
     ),
     "otel-agent": Row(
         component=OtelAgent,
@@ -191,7 +193,10 @@ UNITS: Final[dict[str, Row]] = {
     "envoy-gateway": Row(
         component=EnvoyGateway,
         args=EnvoyGatewayArgs,
-        own=lambda s: {"limits": s.settings.request_limits},
+        own=lambda s: {
+            "limits": s.settings.request_limits,
+            "traced": s.settings.tracing is not None,
+        },
     ),
     "kong": Row(component=Kong, args=KongArgs, own=_meshed),
     "vault": Row(

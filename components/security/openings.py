@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from components.addons.otel_pipelines import GRPC_PORT
 from components.addons.rate_limiter import LIMITER_PORT
 from components.api_gateway import GATEWAY_PORT
 from components.engine_args import API_PORT, METRICS_PORT
@@ -26,6 +27,7 @@ from components.security.parties import (
     Party,
     Port,
     Side,
+    collector,
     envoy_controller,
     envoy_proxies,
     fill_party,
@@ -49,6 +51,7 @@ DNS_PORTS: Final = (Port(number=53, protocol="UDP"), Port(number=53))
 API: Final = Port(number=API_PORT)
 COUNTING: Final = Port(number=LIMITER_PORT)
 METRICS: Final = Port(number=METRICS_PORT)
+SPANS: Final = Port(number=GRPC_PORT)
 GATEWAY_API: Final = Port(number=GATEWAY_PORT)
 # Envoy Gateway 1.9: internal/xds/bootstrap and internal/cmd/envoy.
 XDS: Final = Port(number=18000)
@@ -83,6 +86,7 @@ def openings(settings: Settings) -> Openings:
         *_calls(settings, models),
         *(row for gateway in gateways for row in _gateway(settings, gateway)),
         *_metrics(settings, gateways, models),
+        *_traces(settings, gateways, models),
         *_guards(settings, models),
         *_weights(settings, models, fills),
         *_probes(settings, gateways, models),
@@ -142,6 +146,13 @@ def _metrics(settings: Settings, gateways: list[Party], models: Mapping[str, Par
         yield Opening(source=prometheus(settings), target=model, ports=(METRICS,))
     for gateway in gateways:
         yield Opening(source=prometheus(settings), target=gateway, ports=(ENVOY_METRICS,))
+
+
+def _traces(settings: Settings, gateways: list[Party], models: Mapping[str, Party]) -> Iterator[Opening]:
+    if settings.tracing is None:
+        return
+    for party in (*gateways, *models.values()):
+        yield Opening(source=party, target=collector(settings), ports=(SPANS,))
 
 
 def _guards(settings: Settings, models: Mapping[str, Party]) -> Iterator[Opening]:

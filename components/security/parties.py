@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from components.addons.kong import NAME as KONG
+from components.addons.otel_traces import GATEWAY as OTEL_GATEWAY
 from components.addons.prometheus import PROMETHEUS_ACCOUNT
 from components.addons.rate_limiter import LIMITER_LABELS
 from components.api_gateway import GATEWAY
@@ -104,6 +105,17 @@ def envoy_controller() -> Party:
 def rate_limiter() -> Party:
     """Return what counts requests for the gateway; Envoy Gateway runs it beside itself."""
     return Party(name="rate-limiter", namespace=ADDON_NAMESPACES["envoy-gateway"], labels=LIMITER_LABELS)
+
+
+def collector(settings: Settings) -> Party:
+    """Return the collector's gateway, which takes spans."""
+    return Party(
+        name=OTEL_GATEWAY,
+        namespace=ADDON_NAMESPACES["otel-gateway"],
+        labels={"app.kubernetes.io/instance": OTEL_GATEWAY},
+        accounts=(OTEL_GATEWAY,),
+        meshed=settings.meshed,
+    )
 
 
 def kong_proxies(settings: Settings) -> Party:

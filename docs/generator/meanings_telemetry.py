@@ -11,6 +11,13 @@ TELEMETRY: Final[dict[str, str]] = {
         "Address of the folder in which `docs/runbooks` is published, for links in alerts and dashboards; "
         "left out, alerts name the path in this repository."
     ),
+    "Observability.tracing": (
+        "Whether gateway and engines write traces ([docs/observability.md](observability.md#traces)); needs the collector and Tempo."
+    ),
+    "NoTracing.kind": "nobody writes traces",
+    "SampledTracing.kind": "of every request, and a choice of them is kept",
+    "SampledTracing.percent": "How many of the requests are kept that are neither slow nor failed.",
+    "SampledTracing.slower_than_seconds": "Every request that takes longer is kept.",
     "Objectives.availability": "Percent of requests that are not answered with 5xx.",
     "Objectives.first_token_seconds": (
         "Within this 99 % get their first token, of an embedding their answer; a bound of vLLM's histogram."

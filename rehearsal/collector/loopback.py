@@ -25,6 +25,7 @@ class Ports:
 
     grpc: int
     http: int
+    peers: int
     health: int
     metrics: int
 
@@ -49,8 +50,8 @@ class Place:
 
 def ports() -> Ports:
     """Return ports that are free now."""
-    grpc, http, health, metrics = free_ports(4)
-    return Ports(grpc=grpc, http=http, health=health, metrics=metrics)
+    grpc, http, peers, health, metrics = free_ports(5)
+    return Ports(grpc=grpc, http=http, peers=peers, health=health, metrics=metrics)
 
 
 def on_loopback(configuration: Mapping[str, Any], place: Place) -> dict[str, Any]:
@@ -61,6 +62,7 @@ def on_loopback(configuration: Mapping[str, Any], place: Place) -> dict[str, Any
     texts = {
         f"{POD_ADDRESS}:4317": f"{LOOPBACK}:{numbers.grpc}",
         f"{POD_ADDRESS}:4318": f"{LOOPBACK}:{numbers.http}",
+        f"{POD_ADDRESS}:4316": f"{LOOPBACK}:{numbers.peers}",
         f"{POD_ADDRESS}:13133": f"{LOOPBACK}:{numbers.health}",
         POD_ADDRESS: LOOPBACK,
         KEPT: str(kept),

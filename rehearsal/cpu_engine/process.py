@@ -83,6 +83,7 @@ class Engine:
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self._process = process
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
 

@@ -14,6 +14,8 @@ from settings.cluster import EksCluster, RehearsalCluster
 from settings.draft import Draft
 from settings.edge import CloudFrontEdge
 from settings.keda import DEMAND_AT_ZERO, KedaScaling
+from settings.kong import KongGateway
+from settings.observability import SampledTracing
 from settings.pools import GpuPool, KarpenterProvisioner
 from settings.problems import Problem
 from settings.registry import EcrRegistry
@@ -37,6 +39,7 @@ def check(draft: Draft, catalogue: tuple[Unit, ...] = CATALOGUE) -> list[Problem
         *_wanted(choices, draft),
         *_scalers(choices, draft),
         *_prometheus_address(choices, draft),
+        *_tracing(choices, draft),
         *_wanted_on_eks(choices, draft),
         *_needs(choices),
     ]
@@ -146,6 +149,25 @@ def _prometheus_address(choices: _Choices, draft: Draft) -> Iterable[Problem]:
             f"addons.prometheus is {choices['prometheus']}, so nobody would ask there",
             "remove it, or write addons.prometheus: existing",
         )
+
+
+def _tracing(choices: _Choices, draft: Draft) -> Iterable[Problem]:
+    """Who writes traces must have somebody to send them to, at an address that the program knows."""
+    if draft.observability is None or not isinstance(draft.observability.tracing, SampledTracing):
+        return
+    # There no collector runs, as no engine does.
+    if isinstance(draft.cluster, RehearsalCluster):
+        return
+    path, fix = "observability.tracing.kind", "or write `tracing: {kind: off}`"
+    if choices["otel_collector"] != "managed":
+        reason = f"addons.otel_collector is {choices['otel_collector']}, and traces go to the program's own collector"
+        yield Problem(path, "sampled", reason, f"write addons.otel_collector: managed, {fix}")
+    if choices["tempo"] == "off":
+        reason = "addons.tempo is off, and nobody else would keep a trace"
+        yield Problem(path, "sampled", reason, f"write addons.tempo: {_on(choices)}, {fix}")
+    if isinstance(draft.gateway, KongGateway):
+        reason = "gateway.kind is kong, and a trace begins in Envoy's proxies: Kong's plugin for it is not set up here"
+        yield Problem(path, "sampled", reason, f"write `gateway: {{kind: envoy}}`, {fix}")
 
 
 def _wanted_on_eks(choices: _Choices, draft: Draft) -> Iterable[Problem]:

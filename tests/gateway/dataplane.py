@@ -26,7 +26,7 @@ from tests.gateway.kubelet import Kubelet
 from tests.gateway.network import prepare_node
 from tests.gateway.pod import Machine, Pod
 from tests.gateway.proxies import backend_weights
-from tests.gateway.services import Services
+from tests.gateway.services import DISCOVERY, Services
 from tests.gateway.volumes import PodApi
 from tests.rehearsal.bare import Bare, bare_cluster
 from tests.rehearsal.conftest import tools
@@ -43,12 +43,16 @@ _GATEWAY_LABEL: Final = "gateway.envoyproxy.io/owning-gateway-name"
 
 @dataclass
 class DataPlane:
-    """A cluster whose gateway and models answer. `folder` holds logs, one folder a pod."""
+    """A cluster whose gateway and models answer. `folder` holds logs, one folder a pod.
+
+    processes: where Services lead that have a process of the node behind them instead of pods, by name.
+    """
 
     cluster: Bare
     api: PodApi
     folder: Path
     kubelet: Kubelet
+    processes: dict[str, tuple[str, int]]
     behaviours: list[tuple[Mapping[str, str], Behaviour]] = field(
         default_factory=list[tuple[Mapping[str, str], Behaviour]]
     )
@@ -129,6 +133,29 @@ class DataPlane:
         self.api.apply(route(name, gateway, backends))
         self.routed(name, list(weights.values()))
 
+    def lead(self, service: str, namespace: str, port: int, process: tuple[str, int]) -> None:
+        """Have a Service lead to a process of the node. Envoy knows endpoints alone: the Service's own address is its one."""
+        if self.api.get("v1", "Namespace", namespace) is None:
+            self.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        meta = {"name": service, "namespace": namespace}
+        ports = [{"name": "to-a-process", "port": port, "protocol": "TCP"}]
+        made = self.api.apply(
+            {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": ports}}
+        )
+        self.processes[service] = process
+        labels = {"kubernetes.io/service-name": service}
+        endpoint = {"addresses": [made["spec"]["clusterIP"]], "conditions": {"ready": True}}
+        self.api.apply(
+            {
+                "apiVersion": DISCOVERY,
+                "kind": "EndpointSlice",
+                "metadata": {**meta, "labels": labels},
+                "addressType": "IPv4",
+                "endpoints": [endpoint],
+                "ports": ports,
+            }
+        )
+
     def routed(self, name: str, weights: Sequence[int]) -> None:
         """Wait until each proxy has these weights for the backends of a route, in their order."""
         wanted = {place: weight for place, weight in enumerate(weights) if weight}
@@ -179,8 +206,8 @@ def data_plane(folder: Path) -> Generator[DataPlane]:
         address = urlsplit(server)
         assert address.hostname is not None
         assert address.port is not None
-        own = {"kubernetes": (address.hostname, address.port)}
-        services = Services(api, hosts, own, CONTROLLERS)
+        processes = {"kubernetes": (address.hostname, address.port)}
+        services = Services(api, hosts, processes, CONTROLLERS)
         stack.callback(services.stop)
         machine = Machine(
             api=api,
@@ -202,5 +229,10 @@ def data_plane(folder: Path) -> Generator[DataPlane]:
         kubelet = Kubelet(machine, (CONTROLLERS, MODELS), prepare)
         stack.callback(kubelet.stop)
         yield DataPlane(
-            cluster=cluster, api=api, folder=machine.folder, kubelet=kubelet, behaviours=behaviours
+            cluster=cluster,
+            api=api,
+            folder=machine.folder,
+            kubelet=kubelet,
+            processes=processes,
+            behaviours=behaviours,
         )

@@ -142,9 +142,12 @@ def test_whom_the_gateway_and_the_models_call_inside(prod: World) -> None:
     controller = prod.pods["envoy-gateway"]
     assert prod.passes(gateway, controller, 18000) == OPEN
     assert prod.passes(gateway, controller, 18001) == NETWORK
-    for source, asks in ((gateway, True), (streamed, True), (baked, False)):
+    collector = prod.pods["otel-gateway"]
+    for source in (gateway, streamed, baked):
         for protocol in ("UDP", "TCP"):
-            assert (prod.passes(source, dns(), 53, protocol) == OPEN) == asks
+            assert prod.passes(source, dns(), 53, protocol) == OPEN
+        # Spans.
+        assert prod.passes(source, collector, 4317) == OPEN
         assert prod.passes(source, anybody("default"), 80) == NETWORK
     assert prod.passes(streamed, baked, 8000) == NETWORK
 

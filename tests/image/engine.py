@@ -66,19 +66,20 @@ def starting_pod(
     port: int = 0,
     metrics_port: int = 0,
     variables: Mapping[str, str] | None = None,
+    flags: Sequence[str] = (),
 ) -> Generator[Engine]:
     """Start an engine with the flags and variables of the model's pod, and the image's middleware.
 
-    `port` 0 is a free one, `metrics_port` 0 no metrics. `variables` come on top.
+    `port` 0 is a free one, `metrics_port` 0 no metrics. `variables` and `flags` come on top.
     """
     own = {
         "PYTHONPATH": str(VENV.parent / "docker" / "vllm"),
         "VP_METRICS_HOST": "127.0.0.1",
         "VP_METRICS_PORT": str(metrics_port),
     }
-    flags = flags_on_cpu(engine_args(model), keep={"--middleware"})
+    of_pod = flags_on_cpu(engine_args(model), keep={"--middleware"})
     environment = environment_on_cpu(model) | own | dict(variables or {})
-    with starting_engine(weights, flags, log, environment, port=port) as engine:
+    with starting_engine(weights, [*of_pod, *flags], log, environment, port=port) as engine:
         yield engine
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from components.engine_args import API_PORT, MIDDLEWARE, engine_args, streamer_config
+from components.addons.otel_pipelines import OTLP_GRPC
+from components.engine_args import API_PORT, MIDDLEWARE, engine_args, streamer_config, tracing_args
 from components.engine_files import engine_environment
 from rehearsal.cpu_engine.process import QUICK, python
 from settings import load_stack_file
@@ -108,6 +109,11 @@ def ask(lines: dict[str, Sequence[str]]) -> Answer:
 def answer() -> Answer:
     lines: dict[str, Sequence[str]] = {name: engine_args(model) for name, model in MODELS.items()}
     lines |= {f"{name} on a CPU": ["/m", *flags_on_cpu(engine_args(model))] for name, model in MODELS.items()}
+    # Last, behind the adapters: what follows theirs must not be taken for one.
+    lines |= {
+        f"{name} with traces": [*engine_args(model), *tracing_args(OTLP_GRPC)]
+        for name, model in MODELS.items()
+    }
     lines |= {why: ["/m", flag] for why, (flag, _) in WRONG.items()}
     lines |= {f"rank {rank}": ["/m", f"--max-lora-rank={rank}"] for rank in RANKS}
     lines |= {"abbreviated": ["/m", ABBREVIATED], "broken JSON": ["/m", BROKEN_JSON]}
@@ -166,6 +172,13 @@ def test_vllm_understands_a_models_flags_as_the_settings_mean_them(answer: Answe
     assert name not in answer.errors, answer.errors[name]
     wanted = asked(MODELS[name])
     assert {key: answer.values[name][key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_spans_go_to_the_collector_and_nothing_else_changes(answer: Answer, name: str) -> None:
+    assert f"{name} with traces" not in answer.errors, answer.errors
+    traced = answer.values[f"{name} with traces"]
+    assert traced == {**answer.values[name], "otlp_traces_endpoint": f"http://{OTLP_GRPC}"}
 
 
 @pytest.mark.parametrize("name", MODELS)

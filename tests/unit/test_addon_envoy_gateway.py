@@ -21,6 +21,7 @@ from components.addons.envoy_gateway import (
     controller_values,
     proxy_spec,
 )
+from components.addons.otel_pipelines import OTLP_GRPC
 from components.addons.rate_limiter import LIMITER_LABELS, store_spec
 from components.charts import ENVOY_GATEWAY, GATEWAY_CRDS
 from ops.recorder import Recorder
@@ -212,6 +213,14 @@ class TestProxy:
         # Envoy's own header of the first path has its query too.
         assert "%REQ(:PATH" not in asked
         assert "%REQ(X-ENVOY-ORIGINAL-PATH" not in asked
+
+    def test_it_writes_spans_only_where_the_stack_says_so_and_then_of_every_request(self) -> None:
+        assert "tracing" not in proxy_spec(replicas=1)["telemetry"]
+        tracing = proxy_spec(replicas=1, traced=True)["telemetry"]["tracing"]
+        assert tracing["samplingRate"] == 100
+        (collector,) = tracing["provider"]["backendRefs"]
+        address = f"{collector['name']}.{collector['namespace']}.svc.cluster.local:{collector['port']}"
+        assert address == OTLP_GRPC
 
     def test_it_tolerates_nothing(self, kubernetes: dict[str, Any]) -> None:
         assert tolerating(kubernetes) == []

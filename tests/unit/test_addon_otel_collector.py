@@ -35,6 +35,7 @@ from settings.addon_namespaces import ADDON_NAMESPACES
 from settings.audit import NoAudit
 from settings.charts import PublishedCharts
 from settings.kong import KongGateway
+from settings.observability import SampledTracing
 from tests.charts import merged, published_values, schema_errors, tolerating, unknown_keys
 
 pytestmark = pytest.mark.unit
@@ -48,7 +49,7 @@ EXCEPTIONS: Final = ("podDisruptionBudget.maxUnavailable",)
 IN_THE_IMAGE: Final[Mapping[str, set[str]]] = {
     "receivers": {"otlp", "file_log"},
     "processors": {"filter", "k8s_attributes", "memory_limiter", "redaction", "tail_sampling", "transform"},
-    "exporters": {"otlp_grpc", "otlp_http", "nop"},
+    "exporters": {"load_balancing", "otlp_grpc", "otlp_http", "nop"},
     "extensions": {"health_check", "file_storage"},
 }
 AUDIT: Final = AuditStream(bucket="acme-audit", region="us-east-1", namespace="llm-prod")
@@ -56,6 +57,9 @@ AUDIT: Final = AuditStream(bucket="acme-audit", region="us-east-1", namespace="l
 BEYOND: Final = {"awss3"}
 UNITS: Final = {
     "otel-gateway": gateway_values(logs=True, traces=True, replicas=2, monitored=True),
+    "otel-gateway with traces": gateway_values(
+        logs=True, traces=True, replicas=2, monitored=True, tracing=SampledTracing(kind="sampled")
+    ),
     "otel-agent": agent_values(monitored=True),
     "otel-agent with an audit stream": agent_values(monitored=True, audit=AUDIT),
 }
@@ -107,7 +111,8 @@ class TestBoth:
 
     def test_text_is_removed_on_every_way(self, values: Values) -> None:
         for name, pipeline in values["alternateConfig"]["service"]["pipelines"].items():
-            assert "redaction" in pipeline["processors"], name
+            # What is handed to a peer is not kept: the peer's own way removes it.
+            assert "redaction" in pipeline["processors"] or pipeline["exporters"] == ["load_balancing"], name
 
     def test_memory_is_limited_first(self, values: Values) -> None:
         assert sorted(values["resources"]["limits"]) == ["memory"]
@@ -178,6 +183,30 @@ class TestGateway:
         assert {name for pipeline in pipelines.values() for name in pipeline["exporters"]} == set(
             config["exporters"]
         )
+
+    def test_all_spans_of_a_trace_come_to_the_pod_that_decides(self) -> None:
+        """Each pod hands every span to the one that the trace's id leads to, and keeps nothing of what it was not handed."""
+        config = UNITS["otel-gateway with traces"]["alternateConfig"]
+        pipelines, receivers = config["service"]["pipelines"], config["receivers"]
+        assert pipelines["traces"]["exporters"] == ["load_balancing"]
+        assert "tail_sampling" not in pipelines["traces"]["processors"]
+        assert pipelines["traces/kept"]["receivers"] == ["otlp/peers"]
+        assert pipelines["traces/kept"]["exporters"] == ["otlp_grpc/traces"]
+        resolver = config["exporters"]["load_balancing"]["resolver"]["dns"]
+        assert receivers["otlp/peers"]["protocols"]["grpc"]["endpoint"].endswith(f":{resolver['port']}")
+        (service,) = UNITS["otel-gateway with traces"]["extraManifests"]
+        meta, spec = service["metadata"], service["spec"]
+        assert resolver["hostname"] == f"{meta['name']}.{meta['namespace']}.svc.cluster.local"
+        assert spec["clusterIP"] == "None"
+        assert [str(port["targetPort"]) for port in spec["ports"]] == [resolver["port"]]
+
+    @pytest.mark.parametrize("tracing", [SampledTracing(kind="sampled"), None])
+    def test_one_pod_hands_on_nothing(self, tracing: SampledTracing | None) -> None:
+        values = gateway_values(logs=True, traces=True, replicas=1, monitored=False, tracing=tracing)
+        config = values["alternateConfig"]
+        assert set(config["receivers"]) == {"otlp"}
+        assert ("tail_sampling" in config["service"]["pipelines"]["traces"]["processors"]) == bool(tracing)
+        assert values["extraManifests"] == []
 
     def test_the_agent_hears_what_loki_answers(self, gateway: Values) -> None:
         logs = gateway["exporters"]["otlp_http/logs"]

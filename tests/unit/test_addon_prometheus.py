@@ -203,6 +203,20 @@ class TestValues:
 
 
 class TestGrafana:
+    @pytest.mark.parametrize(("traces", "features"), [(True, ["exemplar-storage"]), (False, [])])
+    def test_a_counter_s_example_leads_to_its_trace_where_traces_are_kept(
+        self,
+        traces: bool,  # noqa: FBT001
+        features: list[str],
+    ) -> None:
+        values = _values(traces=traces)
+        assert values["prometheus"]["prometheusSpec"]["enableFeatures"] == features
+        (uid,) = [
+            source["uid"] for source in values["grafana"]["additionalDataSources"] if source["uid"] == "tempo"
+        ] or [""]
+        links = values["grafana"]["sidecar"]["datasources"].get("exemplarTraceIdDestinations", {})
+        assert links.get("datasourceUid", "") == uid
+
     def test_dashboards_are_found_in_every_namespace_by_one_label(self, seen: Values) -> None:
         dashboards = seen["grafana"]["sidecar"]["dashboards"]
         assert dashboards["enabled"] is True

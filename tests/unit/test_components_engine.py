@@ -6,8 +6,17 @@ from typing import Any
 import pytest
 from vllm_platform_middleware.configuration import read
 
-from components.engine_args import METRICS_PORT, MIDDLEWARE, engine_args
-from components.engine_files import CACHE, HOME, SHARED_MEMORY, TMP, engine_environment, engine_files
+from components.addons.otel_pipelines import OTLP_GRPC
+from components.engine_args import METRICS_PORT, MIDDLEWARE, engine_args, tracing_args
+from components.engine_files import (
+    CACHE,
+    HOME,
+    SHARED_MEMORY,
+    TMP,
+    engine_environment,
+    engine_files,
+    tracing_environment,
+)
 from components.probes import before_stop, probes
 from settings import (
     CachedWeights,
@@ -57,6 +66,12 @@ class TestEngineArgs:
             "--middleware=vllm_platform_middleware.Middleware",
             "--disable-uvicorn-access-log",
         ]
+
+    def test_spans_are_sent_to_the_collector_under_the_model_s_name_or_not_at_all(self, model: Model) -> None:
+        assert tracing_args(None) == []
+        assert tracing_environment(model, None) == []
+        assert tracing_args(OTLP_GRPC) == [f"--otlp-traces-endpoint=http://{OTLP_GRPC}"]
+        assert tracing_environment(model, OTLP_GRPC) == [{"name": "OTEL_SERVICE_NAME", "value": model.name}]
 
     def test_the_middleware_is_the_image_s_and_takes_what_it_is_told(self, model: Model) -> None:
         module, _, name = MIDDLEWARE.rpartition(".")

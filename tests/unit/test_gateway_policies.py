@@ -58,6 +58,11 @@ class TestTokens:
         assert provider["claimToHeaders"] == [{"claim": "sub", "header": CONSUMER_HEADER}]
         assert CONSUMER_HEADER in client_policy()["headers"]["earlyRequestHeaders"]["remove"]
 
+    def test_no_trace_is_begun_by_a_client(self) -> None:
+        assert {"traceparent", "tracestate"} < set(
+            client_policy()["headers"]["earlyRequestHeaders"]["remove"]
+        )
+
     def test_keys_of_the_stack_file_are_one_set(self) -> None:
         keys = LocalKeys(
             kind="local", keys=tuple(map(PublicKey.model_validate, (KEY, {**KEY, "kid": "b", "use": "sig"})))

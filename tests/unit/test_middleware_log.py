@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vllm_platform_middleware.answer import AnswerWatch
 from vllm_platform_middleware.configuration import Configuration, ConfigurationError, read
 from vllm_platform_middleware.middleware import Middleware
-from vllm_platform_middleware.record import RequestRecord, request_id, user_id
+from vllm_platform_middleware.record import RequestRecord, request_id, trace_id, user_id
 
 from tests.unit.fake_engine import Answer, Client, Engine
 
@@ -121,8 +121,19 @@ class TestNames:
         assert engine.ids == [line["request_id"]]
         assert MARKER not in line["request_id"]
 
+    def test_the_trace_is_the_gateway_s(self, serve: Serve) -> None:
+        parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        _, line = serve(Engine(), Client(headers=[("traceparent", parent)]))
+        assert line["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+
+    @pytest.mark.parametrize("parent", ["", MARKER, f"00-{MARKER:0<32}-b7ad6b7169203331-01"])
+    def test_without_one_in_its_form_there_is_none(self, serve: Serve, parent: str) -> None:
+        _, line = serve(Engine(), Client(headers=[("traceparent", parent)] if parent else []))
+        assert line["trace_id"] is None
+
     @given(st.text())
     def test_no_text_is_an_identifier(self, text: str) -> None:
+        assert trace_id(text) is None
         assert " " not in request_id(text + " ")
         assert user_id(text + " ") == "invalid"
         assert len(user_id(text) or "") <= 128
@@ -186,6 +197,7 @@ class TestNoText:
             "timestamp",
             "service",
             "request_id",
+            "trace_id",
             "user_id",
             "model",
             "endpoint",

@@ -13,6 +13,7 @@ RECORD: Final = RequestRecord(
     timestamp="",
     service="chat",
     request_id="0",
+    trace_id=None,
     user_id="alice",
     model="chat",
     endpoint="/v1/chat/completions",
@@ -65,6 +66,16 @@ def test_requests_and_tokens_are_counted_by_whom_the_gateway_named() -> None:
         ("nobody", "prompt"): 7,
         ("nobody", "completion"): 3,
     }
+
+
+def test_a_request_s_trace_is_the_exemplar_of_the_counter_that_counts_it() -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    metrics.REQUESTS.clear()
+    metrics.count(RECORD._replace(trace_id=trace), "1")
+    (family,) = metrics.REQUESTS.collect()
+    (sample,) = [sample for sample in family.samples if sample.name.endswith("_total")]
+    assert sample.exemplar is not None
+    assert sample.exemplar.labels == {"trace_id": trace}
 
 
 def test_of_more_consumers_than_there_may_be_the_later_ones_are_one() -> None:

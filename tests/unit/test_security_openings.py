@@ -16,6 +16,7 @@ from settings import Settings
 from settings.addons import Addons
 from settings.content_filter import Guard, RuleFilter, ServerGuard, StackGuard
 from settings.gateway import Gateway, JwtAuthentication, LocalKeys, PublicKey, RemoteKeys
+from settings.observability import Observability
 from settings.security import AddressCaller, Caller, DefaultDeny, NamespaceCaller, Security
 from settings.sources import HuggingFaceSource, ModelScopeSource
 from settings.storage import Storage
@@ -218,6 +219,19 @@ class TestLimits:
         assert found.passes(found.pods["api-gateway"], limiter, 8081) == passes
         assert found.passes(found.pods["api-gateway"], limiter, 6379) == NETWORK
         assert found.passes(found.pods[CHAT], limiter, 8081) == NETWORK
+
+
+class TestTraces:
+    @pytest.mark.parametrize(("kind", "passes"), [("sampled", OPEN), ("off", NETWORK)])
+    def test_spans_reach_the_collector_only_where_they_are_written(
+        self, local: Settings, kind: str, passes: str
+    ) -> None:
+        found = _world(_stack(local, observability=Observability.model_validate({"tracing": {"kind": kind}})))
+        labels = {"app.kubernetes.io/instance": "otel-gateway", "istio.io/dataplane-mode": "ambient"}
+        collector = anybody("monitoring", **labels)
+        for sender in ("api-gateway", CHAT):
+            assert found.passes(found.pods[sender], collector, 4317) == passes
+            assert found.passes(found.pods[sender], anybody("monitoring"), 4317) == NETWORK
 
 
 class TestWeights:

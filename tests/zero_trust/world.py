@@ -94,7 +94,8 @@ def _chart_pods(releases: list[Object], addresses: Iterator[str]) -> Iterator[tu
     """Return one pod a release, and those of Prometheus beside its operator's."""
     for release in releases:
         name, values = release["name"], release.get("values", {})
-        labels = {"app.kubernetes.io/name": name, **values.get("podLabels", {})}
+        both = {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": name}
+        labels = {**both, **values.get("podLabels", {})}
         account = values.get("serviceAccount", {}).get("name", name)
         if name == "envoy-gateway":
             labels["control-plane"] = "envoy-gateway"

@@ -43,10 +43,13 @@ named: Final = set[str]()
 
 
 def count(record: RequestRecord, model_version: str) -> None:
-    """Count one request. Every label is a word of a fixed list, of the configuration, or one of so many consumers."""
+    """Count one request. Every label is a word of a fixed list, of the configuration, or one of so many consumers.
+
+    Its trace is the counter's exemplar: from a number on a dashboard to one request that it counts.
+    """
     REQUESTS.labels(
         record.model, model_version, record.endpoint, str(record.status_code), str(record.stream).lower()
-    ).inc()
+    ).inc(exemplar=None if record.trace_id is None else {"trace_id": record.trace_id})
     if record.client_disconnected:
         DISCONNECTS.labels(record.model, model_version).inc()
     if record.refused_by is not None:

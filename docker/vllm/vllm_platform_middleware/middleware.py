@@ -27,7 +27,7 @@ from vllm_platform_middleware.asgi import (
 from vllm_platform_middleware.configuration import Configuration, ConfigurationError, read
 from vllm_platform_middleware.content_filter import ContentFilter, load
 from vllm_platform_middleware.draining import Draining
-from vllm_platform_middleware.record import RequestRecord, endpoint, request_id, user_id
+from vllm_platform_middleware.record import RequestRecord, endpoint, request_id, trace_id, user_id
 from vllm_platform_middleware.refusal import DRAINING, refuse
 
 CLIENT_CLOSED_REQUEST: Final = 499
@@ -107,6 +107,7 @@ class _Exchange:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         self._user = user_id(_text(headers.get(configuration.user_header.encode())))
         self._id = request_id(_text(headers.get(REQUEST_ID)))
+        self._trace = trace_id(_text(headers.get(b"traceparent")))
         # The engine logs the id by which it calls a request: it shall be this one, and no text of a client's.
         scope["headers"] = with_request_id(scope["headers"], self._id)
 
@@ -170,6 +171,7 @@ class _Exchange:
             timestamp=self._arrived.isoformat(timespec="milliseconds"),
             service=self._configuration.service,
             request_id=self._id,
+            trace_id=self._trace,
             user_id=self._user,
             model=_model(self._scope, self._configuration.service),
             endpoint=endpoint(self._scope["path"]),

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 # A header is the client's to write. What goes into the log is at most an identifier.
 _REQUEST_ID: Final = re.compile(r"[0-9a-fA-F]{8}[0-9a-fA-F-]{0,56}")
+_TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _USER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127}")
 _JSON: Final = json.JSONEncoder(separators=(",", ":"))
 INVALID: Final = "invalid"
@@ -43,11 +44,13 @@ class RequestRecord(NamedTuple):
     prompt_tokens, completion_tokens: as the engine counts them; of a client that left, as many as were sent.
     total_time_ms: to the last byte. time_to_first_token_ms: to the first byte of a stream.
     status_code: 499 if the client left before there was one. finish_reason: of the last choice that ended.
+    trace_id: of the trace that the gateway began, 32 hexadecimal digits.
     """
 
     timestamp: str
     service: str
     request_id: str
+    trace_id: str | None
     user_id: str | None
     model: str
     endpoint: str
@@ -69,6 +72,12 @@ class RequestRecord(NamedTuple):
 def request_id(header: str | None) -> str:
     """Return the caller's id if it is one, of hexadecimal digits and dashes, else a new one."""
     return header if header is not None and _REQUEST_ID.fullmatch(header) else os.urandom(16).hex()
+
+
+def trace_id(header: str | None) -> str | None:
+    """Return the trace's id out of `traceparent` (W3C Trace Context), None where there is no such header or it is of another form."""
+    found = _TRACE_PARENT.fullmatch(header) if header is not None else None
+    return found[1] if found else None
 
 
 def user_id(header: str | None) -> str | None:
