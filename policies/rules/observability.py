@@ -151,7 +151,6 @@ def _names(rule: object, model: str) -> bool:
     AREA,
     says="Where there is Grafana, a dashboard shows the 99th percentile of latency and the time to the first token",
     fix="add a ConfigMap labelled grafana_dashboard with such panels (the program makes them where the stack has Grafana)",
-    levels={"dev": "advisory", "staging": "advisory", "prod": "advisory"},
 )
 def shown(stack: Stack, _: Config) -> Iterator[Found]:
     """An average hides whoever waits longest."""

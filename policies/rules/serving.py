@@ -165,20 +165,30 @@ def weighted(stack: Stack, config: Config) -> Iterator[Found]:
     routes = stack.of("HTTPRoute")
     if not (stack.of("Gateway") or config.public) or any(map(_is_hidden, routes)):
         return
-    backends: list[tuple[Any, Any]] = [
-        (at(each, "name"), at(each, "weight"))
+    backends = [
+        (_namespace_of(each, route), at(each, "name"), at(each, "weight"))
         for route in routes
         for rule in elements(route.props, "spec", "rules")
         for each in elements(rule, "backendRefs")
     ]
     for model in stack.models:
-        weights = [weight for name, weight in backends if agree(name, predictor(model))]
+        weights = [
+            weight
+            for namespace, name, weight in backends
+            if agree(namespace, model.namespace) and agree(name, predictor(model))
+        ]
         if _in_the_shade(model, stack):
             continue
         if not weights:
             yield about(model, f"no route leads to the model {model.label}")
         elif all(weight is None for weight in weights):
             yield about(model, f"a route to the model {model.label} has no weight")
+
+
+def _namespace_of(backend: object, route: Resource) -> Any:  # noqa: ANN401 - a name that may not be known yet
+    """Return where a backend is: in its route's namespace, unless it names another."""
+    named = at(backend, "namespace")
+    return route.namespace if named is None else named
 
 
 def _is_hidden(route: Resource) -> bool:

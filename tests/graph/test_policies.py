@@ -40,6 +40,7 @@ MISSED: Final[dict[str, Callable[[Node], bool]]] = {
     "routes-have-a-rate-limit": _kind("BackendTrafficPolicy"),
     "logs-are-collected": _chart("opentelemetry-collector"),
     "models-have-alerts": _kind("PrometheusRule"),
+    "dashboards-show-the-slowest-requests": _kind("ConfigMap"),
     "buckets-are-closed": _kind("BucketPublicAccessBlock"),
     "shared-files-are-backed-up": _kind("BackupPolicy"),
 }

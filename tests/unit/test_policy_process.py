@@ -18,13 +18,13 @@ from pulumi.runtime.rpc import UNKNOWN as RAW_UNKNOWN
 from policies.rules.catalogue import RULES, rule_named
 from policies.rules.model import Resource, ResourceRule
 from policies.rules.values import UNKNOWN
-from tests.policies import cloud, kubernetes, platform
+from tests.policies import cloud, gateway, kubernetes, platform
 from tests.policies.cases import Case
 
 pytestmark = pytest.mark.unit
 
 PACK: Final = Path(__file__).resolve().parents[2] / "policies"
-CASES: Final = (*kubernetes.CASES, *platform.CASES, *cloud.CASES)
+CASES: Final = (*kubernetes.CASES, *platform.CASES, *gateway.CASES, *cloud.CASES)
 STACK: Final = {
     "environment": "prod",
     "policies": json.dumps(
