@@ -1,4 +1,4 @@
-"""How long metrics, logs and traces are kept, and where."""
+"""How long metrics, logs and traces are kept, and where; who is told of alerts."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
