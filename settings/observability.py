@@ -1,4 +1,4 @@
-"""How long metrics, logs and traces are kept, and where; and of which requests there are traces."""
+"""How long metrics, logs and traces are kept, and where; of which requests there are traces; who is told of alerts."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit

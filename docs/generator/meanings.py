@@ -126,7 +126,7 @@ MEANINGS: Final[dict[str, str]] = {
     # add-ons, their data, the database
     "Settings.addons": "Which add-ons the program installs, which are there already, which are left out (`docs/addons.md`).",
     "Settings.charts": "Where Helm charts are taken from.",
-    "Settings.observability": "How long metrics, logs and traces are kept, and where.",
+    "Settings.observability": "How long metrics, logs and traces are kept, and where; who is told of alerts.",
     "Settings.database": "PostgreSQL with pgvector, for retrieval.",
     "Addons.cert_manager": "cert-manager: certificates of webhooks.",
     "Addons.gateway_api": "The kinds of Gateway API, one bundle.",

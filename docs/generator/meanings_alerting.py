@@ -34,7 +34,7 @@ ALERTING: Final[dict[str, str]] = {
     "SlackReceiver.channel": 'The channel, in quotes, e.g. `"#llm-alerts"`.',
     "EmailReceiver.to": "Addresses that it goes to.",
     "EmailReceiver.sender": "Address that it comes from.",
-    "EmailReceiver.server": "Host and port, e.g. `smtp.example.com:587`.",
+    "EmailReceiver.server": "Host and port, with `:` between them.",
     "EmailReceiver.user": "User of the server; left out for one that asks for no login.",
     "WebhookReceiver.url": "Address of a Service of the cluster; one outside belongs into a Secret.",
     **{f"{kind}.name": "How severities name it." for kind in _SECRETS},

@@ -86,9 +86,9 @@ class Prometheus:
         groups = self.http.get("/api/v1/rules").raise_for_status().json()["data"]["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
-    def firing(self) -> set[str]:
-        """Return the alerts that fire."""
-        return {labels["alertname"] for labels, _ in self.query('ALERTS{alertstate="firing"}')}
+    def alerts(self) -> set[str]:
+        """Return the alerts that fire, or will when it has lasted."""
+        return {labels["alertname"] for labels, _ in self.query("ALERTS")}
 
 
 @contextlib.contextmanager

