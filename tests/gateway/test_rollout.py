@@ -23,6 +23,7 @@ from ops.rollout.prometheus import Prometheus, PrometheusError, at_address
 from ops.rollout.stack_file import StackFile, Standing
 from ops.rollout.target import release_change
 from rehearsal.definitions import define
+from rehearsal.engine import PulumiStack
 from settings import stack_yaml
 from tests.gateway import monitoring
 from tests.gateway.dataplane import MODELS, DataPlane
@@ -219,6 +220,9 @@ class _Reached(Place):
         return self._cluster
 
     def deploy(self) -> None:
+        raise NotImplementedError
+
+    def pulumi(self) -> PulumiStack:
         raise NotImplementedError
 
     def prometheus_address(self) -> str | None:

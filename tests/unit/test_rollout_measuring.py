@@ -18,6 +18,7 @@ from ops.rollout.observe import Live, look
 from ops.rollout.place import Place, in_cluster
 from ops.rollout.prometheus import Prometheus, PrometheusError, Sample
 from ops.rollout.queries import Window
+from rehearsal.engine import PulumiStack
 
 pytestmark = pytest.mark.unit
 
@@ -287,6 +288,9 @@ class _Somewhere(Place):
         return _Login()
 
     def deploy(self) -> None:
+        raise AssertionError
+
+    def pulumi(self) -> PulumiStack:
         raise AssertionError
 
     def prometheus_address(self) -> str | None:
