@@ -168,12 +168,13 @@ def _made(stack: Stack) -> set[str]:
 def test_one_preview_says_of_every_rule_about_a_resource_where_it_is_broken(world: World) -> None:
     resources = each_broken()
     run = _run(world.stack(resources), "preview")
-    assert "validation" in run.error or "policy" in run.error.lower()
+    assert "preview failed" in run.error
     about = {rule.name for rule in RESOURCE_RULES}
     said = [each for each in run.stopped_by if each[0] in about]
     assert said == about_resources(resources, _config())
     for rule in RESOURCE_RULES:
-        assert any(rule.name == name and case_of(name).says in text for name, _, text in said), rule.name
+        heard = [text.replace(f"{rule.name}-", "") for name, _, text in said if name == rule.name]
+        assert any(case_of(rule.name).says in text for text in heard), rule.name
 
 
 def test_an_update_does_not_make_what_breaks_a_rule_and_passes_without_it(world: World) -> None:
@@ -194,9 +195,10 @@ def test_an_update_ends_with_what_every_rule_about_a_stack_says(world: World, br
     resources = together(broken)
     run = _run(world.stack(resources), "up")
     assert run.error
-    expected = about_stack(resources, _config())
-    assert {rule for rule, _, _ in expected} == set(broken)
-    assert [(rule, text) for rule, _, text in run.stopped_by] == [(rule, text) for rule, _, text in expected]
+    # What is said of the stack as a whole the engine says of the stack's own resource.
+    found = about_stack(resources, _config())
+    assert {rule for rule, _, _ in found} == set(broken)
+    assert run.stopped_by == sorted((rule, name or f"{NAME}-{NAME}", text) for rule, name, text in found)
 
 
 def test_the_rehearsed_stack_passes_by_preview_and_by_up(local: Checkout) -> None:

@@ -5,6 +5,7 @@ first one that the list has.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from pulumi_kubernetes import Provider
 RELEASE = "kubernetes:helm.sh/v3:Release"
 config = pulumi.Config("policies")
 listed: list[dict[str, Any]] = json.loads(Path(config.require("resources")).read_text(encoding="utf-8"))
+# Each provider would take it for its own, and one that renders refuses it.
+os.environ.pop("KUBECONFIG", None)
 rendered = Provider("rendered", render_yaml_to_directory=config.require("rendered"))
 cluster = Provider("cluster", kubeconfig=config.require("kubeconfig"))
 providers: dict[str, pulumi.ProviderResource] = {}
@@ -28,7 +31,7 @@ for each in listed:
         continue
     inputs = dict(each["inputs"])
     if each["type"] == RELEASE:
-        inputs["chart"] = f"{config.require('charts')}/{inputs['chart']}"
+        inputs |= {"chart": f"{config.require('charts')}/{inputs['chart']}", "createNamespace": True}
         provider: pulumi.ProviderResource = cluster
     else:
         provider = rendered if package == "kubernetes" else providers[package]
