@@ -80,6 +80,8 @@ def stacks(draw: st.DrawFn) -> Settings:
     sections["cluster"]["network"] = {"cidr": draw(st.sampled_from(_BLOCKS))}
     if draw(st.booleans()):
         sections["environment"] = "dev"
+        # There releases begin.
+        del sections["promotion"]
         sections["cluster"]["network"]["nat"] = {"kind": draw(st.sampled_from(["single", "per-zone"]))}
     sections["pools"] = draw(pools(zones))
     if draw(st.booleans()):
