@@ -38,7 +38,7 @@ OTHER: Final = {
     "vault": "newer releases fit no published part of theirs: docs/tools.md",
     "gateway-api": "comes with Envoy Gateway's chart, see the pair",
     "prometheus": "the chart names it by a value of its own, the operator's default: docs/tools.md says which",
-    "alertmanager": "the chart names it by a value of its own, the operator's default: docs/tools.md says which",
+    "alertmanager": "its image has a tag of its own among the values: tests/rehearsal/test_alert_routes.py holds it equal",
     "kong": "its kinds have versions of their own",
     "otelcol": "the chart's image is another distribution of the collector: docs/tools.md says which",
     "ratelimit": "no chart has it: Envoy Gateway makes its Deployment, with an image of its own choice",
