@@ -9,6 +9,7 @@ import yaml
 
 from components import signals
 from components.dashboards.library import boards_of
+from components.dashboards.panels import Board, Panel, Query
 from components.telemetry.model_rules import rules_of
 from ops.rollout import queries
 from settings import Settings
@@ -47,6 +48,12 @@ def rule_expressions(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def shown(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield the panels of a stack's dashboards, and what each asks, with all that can be chosen."""
+    for board, panel, _, expression in questions(settings):
+        yield f"{board.name}: {panel.title}", expression
+
+
+def questions(settings: Settings) -> Iterator[tuple[Board, Panel, Query, str]]:
+    """Yield what each panel of a stack's dashboards asks, with all that can be chosen."""
     for board in boards_of(settings):
         first = next((each.first for each in board.variables if each.name == "model" and each.first), ".*")
         chosen = {
@@ -61,7 +68,7 @@ def shown(settings: Settings) -> Iterator[tuple[str, str]]:
                 expression = query.expression
                 for name, value in chosen.items():
                     expression = expression.replace(name, value)
-                yield f"{board.name}: {panel.title}", expression
+                yield board, panel, query, expression
 
 
 def asked_elsewhere() -> Iterator[str]:

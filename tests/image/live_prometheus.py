@@ -25,6 +25,7 @@ from tests import loopback
 from tests.prod_series import PROD, series, version_labels, versions
 
 SECONDS: Final = 60.0
+Points = list[tuple[float, float]]
 _VALUES: Final = re.compile(r"([\d.]+)(?:\+([\d.]+))?x\d+")
 _FAILED: Final = 'status_code="500"'
 _OF_ENGINES: Final = ("vllm:", "vllm_platform_")
@@ -72,6 +73,17 @@ class Prometheus:
         if data["resultType"] == "scalar":
             return [({}, float(data["result"][1]))]
         return [(each["metric"], float(each["value"][1])) for each in data["result"]]
+
+    def course(self, expression: str, seconds: float, step: float) -> list[tuple[dict[str, str], Points]]:
+        """Return labels, times (seconds before now) and values of each series over the last seconds."""
+        now = time.time()
+        span = {"start": now - seconds, "end": now, "step": step}
+        answer = self.http.post("/api/v1/query_range", data={"query": expression, **span})
+        assert answer.is_success, f"{expression}: {answer.text}"
+        return [
+            (each["metric"], [(float(at) - now, float(value)) for at, value in each["values"]])
+            for each in answer.json()["data"]["result"]
+        ]
 
     def silent(self, expressions: Mapping[str, str]) -> dict[str, str]:
         """Return the expressions, by place, that have no answer, or none that is a number."""

@@ -5,20 +5,24 @@ answer while all is well: each fires in `tests/rehearsal/test_alerts.py`, and he
 """
 
 import contextlib
+import os
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 
+from components.dashboards.library import boards_of
 from components.gateway_limits import CONSUMER_HEADER
 from ops.rollout import queries
 from rehearsal.cluster.api import wait_until
 from settings.models import Model
 from tests.image.conftest import PodEngine
 from tests.image.live_prometheus import SECONDS, Prometheus, Replay, prometheus
+from tests.image.panel_pictures import draw_all
 from tests.prod_series import PROD, asked
 from tests.promql import rule_expressions
 
@@ -29,6 +33,7 @@ HEALTHY: Final = {"DCGM_FI_DEV_XID_ERRORS": 0.0, "kube_deployment_status_replica
 # Of an engine on a busy CPU the first token may come later than prod promises.
 OF_TIMES: Final = frozenset({"ErrorBudgetBurnsFast", "ErrorBudgetBurns"})
 PAUSE_SECONDS: Final = 0.2
+DRAWN_SECONDS: Final = 20.0
 # Of an engine that never failed there is no counter of failures: nothing means none.
 NOTHING_IS_WELL: Final = frozenset(
     {queries.engine_requests('namespace="llm-prod"', queries.Window(seconds=60), "failed")}
@@ -151,3 +156,15 @@ def test_of_a_metric_that_was_renamed_the_panel_is_named(
         silent = running.silent(asked())
     assert any(place.startswith(PANEL) for place in silent), silent
     assert not any(place.startswith(PANEL) for place in live.prometheus.silent(asked()))
+
+
+def test_each_dashboard_can_be_drawn_of_what_there_is(live: Live, tmp_path: Path) -> None:
+    """Last, so that there is a course to draw. Kept where `VP_PICTURES` says so: the documents show it."""
+    folder = Path(os.environ.get("VP_PICTURES", tmp_path))
+    drawn = draw_all(PROD, live.prometheus, DRAWN_SECONDS, folder)
+    assert (
+        {file.stem for file in folder.glob("*.png")}
+        == set(drawn)
+        == {board.name for board in boards_of(PROD)}
+    )
+    assert [name for name, lines in drawn.items() if not lines] == []
