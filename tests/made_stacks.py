@@ -51,14 +51,16 @@ KONG: Final[Mapping[str, Any]] = {
 
 
 def kong_sections(root: Path) -> dict[str, Any]:
-    """Return what prod changes for Kong: shares of a rollout are dealt out by Envoy alone."""
+    """Return what prod changes for Kong: shares of a rollout are dealt out by Envoy alone, and traces begin there."""
+    prod = sections_of(root, "prod")
     models = [
         model | {"rollout": {"kind": "rolling", "max_surge": 1, "max_unavailable": 0}}
         if model["rollout"]["kind"] == "canary"
         else model
-        for model in sections_of(root, "prod")["models"]
+        for model in prod["models"]
     ]
-    return {**KONG, "models": models}
+    observability = {**prod["observability"], "tracing": {"kind": "off"}}
+    return {**KONG, "models": models, "observability": observability}
 
 
 def catalogue_sections(names: Iterable[str], *, bucket: str, by_digest: bool = False) -> dict[str, Any]:

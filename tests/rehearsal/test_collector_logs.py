@@ -19,6 +19,7 @@ from components.addons.otel_collector import gateway_values
 from components.addons.otel_lines import FIELDS
 from rehearsal.collector.pod_logs import PodLog
 from rehearsal.toolchain import find_tools
+from settings.observability import SampledTracing
 from tests.rehearsal.collector_world import NAMESPACE, World, agent_chart, until, world
 from tests.rehearsal.planted import SHAPES, WORD, text
 
@@ -30,8 +31,8 @@ PLANTED: Final = 250
 """Of each shape."""
 REQUESTS: Final = 2500
 ACCESSES: Final = 1000
-BESIDE: Final = {"file", "tail_sampling"}
-"""Parts for tests that look at traces."""
+BESIDE: Final = {"file"}
+"""For tests that look at traces."""
 PASSING: Final = (
     "(APIServer pid=1) INFO 11-28 23:39:33 [loggers.py:310] Engine 000: Avg prompt throughput: 12.0 tokens/s, Running: 3 reqs",
     "(EngineCore pid=77) INFO 11-28 23:39:33 [gpu_model_runner.py:4567] Model loading took 5.2 GiB",
@@ -88,7 +89,9 @@ def test_the_tool_has_the_parts_that_are_configured_and_no_others() -> None:
     built = yaml.safe_load(said)
     configured = [
         agent_chart(),
-        gateway_values(logs=True, traces=True, replicas=2, monitored=True),
+        gateway_values(
+            logs=True, traces=True, replicas=2, monitored=True, tracing=SampledTracing(kind="sampled")
+        ),
         gateway_values(logs=False, traces=False, replicas=2, monitored=True),
     ]
     for kind in ("receivers", "processors", "exporters", "extensions"):
