@@ -19,7 +19,7 @@ from components.model_service import ModelService, ModelServiceArgs
 from components.pool_images import pull_images
 from components.secret_delivery import SecretSource
 from components.security.closing import close
-from components.telemetry.model_rules import watch_by_rules
+from components.telemetry.model_rules import ModelRules, ModelRulesArgs, rules_of
 from components.weight_fill import Filling, WeightFill, WeightFillArgs
 from settings import Settings
 from settings.content_filter import RuleFilter
@@ -30,8 +30,8 @@ from settings.needed_secrets import MODELS
 from settings.pools import Pool
 from settings.weights import CachedWeights
 
-# Whoever has them knows the kind of monitor.
-_MONITOR_KINDS: Final = "prometheus-definitions"
+# Whoever has them knows the kinds of monitors and of rules.
+_PROMETHEUS_KINDS: Final = "prometheus-definitions"
 Before = Callable[[Model, Pool], Sequence[pulumi.Resource]]
 
 
@@ -97,7 +97,6 @@ def deploy_models(
             needs.append(WeightFill(f"{model.name}-weights", fill, _after(needs, on_cluster)))
         models[model.name] = ModelService(model.name, args, _after(needs, on_cluster))
     _watch(settings, namespace=namespace, addons=addons, on_cluster=on_cluster)
-    watch_by_rules(settings, namespace=namespace, addons=addons, on_cluster=on_cluster)
     show(settings, namespace=namespace, on_cluster=on_cluster)
     return models
 
@@ -139,12 +138,14 @@ def _watch(
     addons: Mapping[str, Addon],
     on_cluster: pulumi.ResourceOptions,
 ) -> None:
-    """Have Prometheus ask the models, and the gateway beside them, where there is a Prometheus."""
+    """Have Prometheus ask the models, and the gateway beside them, and judge by rules, where there is a Prometheus."""
     if settings.asked.choice("prometheus") == "off":
         return
-    args = ModelMonitorArgs(
-        namespace=namespace,
-        after=[addons[unit] for unit in (_MONITOR_KINDS,) if unit in addons],
-        gateway=settings.asked.choice("envoy_gateway") != "off",
+    after = [addons[unit] for unit in (_PROMETHEUS_KINDS,) if unit in addons]
+    gateway = settings.asked.choice("envoy_gateway") != "off"
+    ModelMonitor(
+        "models-watched", ModelMonitorArgs(namespace=namespace, after=after, gateway=gateway), on_cluster
     )
-    ModelMonitor("models-watched", args, on_cluster)
+    ModelRules(
+        "model-rules", ModelRulesArgs(namespace=namespace, rules=rules_of(settings), after=after), on_cluster
+    )

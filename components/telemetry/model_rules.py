@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import pulumi
 
-from components.addons.pattern import Addon
 from components.model_monitor import operator_object
 from components.telemetry.model_alerts import model_alerts
 from components.telemetry.objective_rules import objective_rules
@@ -23,8 +22,6 @@ from settings import Settings
 KIND: Final = "PrometheusRule"
 RECORDED: Final = "recorded"
 PLATFORM: Final = "platform"
-# Whoever has them knows the kind of rule.
-_RULE_KINDS: Final = "prometheus-definitions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,21 +70,3 @@ def rules_of(settings: Settings) -> dict[str, list[dict[str, Any]]]:
         name: [{**each, "rules": [with_runbook(rule, base) for rule in each["rules"]]} for each in groups]
         for name, groups in rules.items()
     }
-
-
-def watch_by_rules(
-    settings: Settings,
-    *,
-    namespace: pulumi.Input[str],
-    addons: Mapping[str, Addon],
-    on_cluster: pulumi.ResourceOptions,
-) -> None:
-    """Declare the rules of a stack, where there is a Prometheus."""
-    if settings.asked.choice("prometheus") == "off":
-        return
-    args = ModelRulesArgs(
-        namespace=namespace,
-        rules=rules_of(settings),
-        after=[addons[unit] for unit in (_RULE_KINDS,) if unit in addons],
-    )
-    ModelRules("model-rules", args, on_cluster)

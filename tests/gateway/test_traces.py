@@ -30,7 +30,7 @@ from tests.gateway.dataplane import CONTROLLERS, MODELS, DataPlane
 from tests.gateway.models import MODEL, sections
 from tests.image.engine import request_lines, starting_pod
 from tests.rehearsal.conftest import tools
-from tests.spans import Span, spans_in
+from tests.spans import Span, spans_in, writing_spans
 
 pytestmark = pytest.mark.gateway
 
@@ -59,12 +59,7 @@ def _engine_has(path: Path, request_id: str) -> dict[str, Any] | None:
 def _collector(folder: Path, spans: Path) -> Collector:
     tracing = SampledTracing(kind="sampled", percent=100)
     values = gateway_values(logs=False, traces=True, replicas=1, monitored=False, tracing=tracing)
-    configuration = values["alternateConfig"]
-    # Nobody waits a quarter of a minute for a test.
-    configuration["processors"]["tail_sampling"]["decision_wait"] = "2s"
-    configuration["exporters"]["file"] = {"path": str(spans)}
-    del configuration["exporters"]["otlp_grpc/traces"]
-    configuration["service"]["pipelines"]["traces"]["exporters"] = ["file"]
+    configuration = writing_spans(values["alternateConfig"], "traces", spans)
     place = Place(folder=folder / "collector", logs=folder, ports=ports(), texts={})
     return Collector(tools().bin("otelcol"), configuration, place)
 

@@ -20,7 +20,7 @@ from rehearsal.collector.process import Collector
 from rehearsal.toolchain import find_tools
 from settings.observability import SampledTracing
 from tests.rehearsal.collector_world import until
-from tests.spans import Span, spans_in
+from tests.spans import Span, spans_in, writing_spans
 
 pytestmark = pytest.mark.rehearsal
 
@@ -88,13 +88,10 @@ def _running(folder: Path, percent: float) -> Callable[[], Iterator[Two]]:
 
     def collector(place: Place) -> Collector:
         values = gateway_values(logs=False, traces=True, replicas=2, monitored=False, tracing=tracing)
-        configuration = values["alternateConfig"]
-        # Nobody waits a quarter of a minute for a test, and no name leads to pods here.
-        configuration["processors"]["tail_sampling"]["decision_wait"] = "2s"
+        file = place.folder / "spans.json"
+        configuration = writing_spans(values["alternateConfig"], "traces/kept", file)
+        # No name leads to pods here.
         configuration["exporters"]["load_balancing"]["resolver"] = {"static": {"hostnames": peers}}
-        configuration["exporters"]["file"] = {"path": str(place.folder / "spans.json")}
-        del configuration["exporters"]["otlp_grpc/traces"]
-        configuration["service"]["pipelines"]["traces/kept"]["exporters"] = ["file"]
         return Collector(find_tools(["otelcol"]).bin("otelcol"), configuration, place)
 
     def run() -> Iterator[Two]:

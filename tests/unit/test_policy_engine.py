@@ -32,13 +32,13 @@ from policies.rules.engine import policies
 from policies.rules.model import Config, Resource, ResourceRule
 from policies.rules.values import UNKNOWN
 from settings.policies import Policies
-from tests.policies import cloud, gateway, kubernetes, platform
+from tests.policies import kubernetes
 from tests.policies.cases import Case, said
+from tests.policies.catalogue import CASES
 
 pytestmark = pytest.mark.unit
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-CASES: Final = (*kubernetes.CASES, *platform.CASES, *gateway.CASES, *cloud.CASES)
 IDS: Final = [f"{each.rule}-{index}" for index, each in enumerate(CASES)]
 NO_OPTIONS: Any = PolicyResourceOptions(
     protect=False,

@@ -18,13 +18,12 @@ from pulumi.runtime.rpc import UNKNOWN as RAW_UNKNOWN
 from policies.rules.catalogue import RULES, rule_named
 from policies.rules.model import Resource, ResourceRule
 from policies.rules.values import UNKNOWN
-from tests.policies import cloud, gateway, kubernetes, platform
 from tests.policies.cases import Case
+from tests.policies.catalogue import CASES
 
 pytestmark = pytest.mark.unit
 
 PACK: Final = Path(__file__).resolve().parents[2] / "policies"
-CASES: Final = (*kubernetes.CASES, *platform.CASES, *gateway.CASES, *cloud.CASES)
 STACK: Final = {
     "environment": "prod",
     "policies": json.dumps(

@@ -8,12 +8,11 @@ import pytest
 from policies.rules.catalogue import RULES, rule_named
 from policies.rules.model import Config, Found, Resource, ResourceRule
 from policies.rules.values import UNKNOWN
-from tests.policies import cloud, gateway, kubernetes, platform
 from tests.policies.cases import GONE, Case, Path, put, said
+from tests.policies.catalogue import CASES
 
 pytestmark = pytest.mark.unit
 
-CASES = (*kubernetes.CASES, *platform.CASES, *gateway.CASES, *cloud.CASES)
 EACH = pytest.mark.parametrize(
     "case", CASES, ids=[f"{each.rule}-{each.at[-1]}-{index}" for index, each in enumerate(CASES)]
 )
