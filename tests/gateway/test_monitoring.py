@@ -12,7 +12,8 @@ from tests.gateway.dataplane import MODELS, DataPlane
 from tests.gateway.engine.behaviour import Behaviour
 from tests.gateway.load import Request, load
 from tests.gateway.models import MODEL
-from tests.gateway.monitoring import Prometheus, prometheus
+from tests.gateway.monitoring import prometheus
+from tests.live_prometheus import Prometheus
 
 pytestmark = pytest.mark.gateway
 

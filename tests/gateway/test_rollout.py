@@ -70,11 +70,12 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Rolled:
-    """A stack with a canary on the data plane, its file in a git checkout."""
+    """A stack with a canary on the data plane, its file in a git checkout. metrics: address of the Prometheus that is asked."""
 
     plane: DataPlane
     file: StackFile
     cluster: ClusterApi
+    metrics: str
     weights: list[int] = field(default_factory=list[int])
 
     def deploy(self) -> None:
@@ -93,7 +94,7 @@ class Rolled:
         self.weights.clear()
         shown = Shown()
         meter = Meter(
-            prometheus=Prometheus(at_address(monitoring.URL)), namespace=MODELS, model=MODEL, task="generate"
+            prometheus=Prometheus(at_address(self.metrics)), namespace=MODELS, model=MODEL, task="generate"
         )
         driver = Driver(
             file=self.file,
@@ -141,9 +142,10 @@ def rolled(empty_plane: DataPlane, tmp_path_factory: pytest.TempPathFactory) -> 
     plane.programmed()
     wait_for(plane, "", 2)
     monitors = plane.api.list(API_VERSION, KIND, MODELS)
-    with monitoring.prometheus(plane.cluster.layout, monitors, folder / "prometheus"):
+    with monitoring.prometheus(plane.cluster.layout, monitors, folder / "prometheus") as asked:
         cluster = ClusterApi(plane.cluster.layout.kubeconfig, None)
-        yield Rolled(plane=plane, file=StackFile(folder, STACK, MODEL), cluster=cluster)
+        file = StackFile(folder, STACK, MODEL)
+        yield Rolled(plane=plane, file=file, cluster=cluster, metrics=asked.url)
 
 
 @pytest.fixture(autouse=True)

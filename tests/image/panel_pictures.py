@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from components.dashboards.panels import Panel
 from settings import Settings
-from tests.image.live_prometheus import Prometheus
+from tests.live_prometheus import Prometheus
 from tests.promql import questions
 
 COLUMNS: Final = 3

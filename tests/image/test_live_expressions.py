@@ -21,8 +21,9 @@ from ops.rollout import queries
 from rehearsal.cluster.api import wait_until
 from settings.models import Model
 from tests.image.conftest import PodEngine
-from tests.image.live_prometheus import SECONDS, Prometheus, Replay, prometheus
 from tests.image.panel_pictures import draw_all
+from tests.image.prod_prometheus import Replay, prometheus
+from tests.live_prometheus import SECONDS, Prometheus
 from tests.prod_series import PROD, asked
 from tests.promql import rule_expressions
 
