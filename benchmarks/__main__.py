@@ -6,20 +6,20 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
-from benchmarks.cases import CASES, COLD_CASES, OWN_TOOLS, WITHOUT_TOOLS
+from benchmarks.cases import CASES, COLD_CASES, OF_ENGINE, OWN_TOOLS, WITHOUT_TOOLS
 from benchmarks.checkout import ended_as_interrupted
 from benchmarks.machine import machine, versions
 from benchmarks.part import Bench, Case
-from benchmarks.report import Measurement, claims_table, document
+from benchmarks.report import Measurement, Run, claims_table
 from rehearsal.errors import UserError
 from rehearsal.toolchain import REHEARSAL_TOOLS, ensure_tools
 
 RESULTS: Final = Path(__file__).parent / "results"
-REFERENCE: Final = RESULTS / "reference.json"
+REFERENCE: Final = RESULTS / "reference"
 _INTERRUPTED: Final = 130
 
 
@@ -40,16 +40,16 @@ def main(arguments: Sequence[str]) -> int:
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return error.exit_code
     save(found, console, reference=chosen.reference)
-    return 1 if found["problems"] else 0
+    return 1 if found.problems else 0
 
 
-def run(parts: dict[str, Case], repository: Path, console: Console, runs: int) -> dict[str, Any]:
-    """Run parts one after another and return the JSON document. A part that fails is named, and the others go on."""
+def run(parts: dict[str, Case], repository: Path, console: Console, runs: int) -> Run:
+    """Run parts one after another. A part that fails is named, and the others go on."""
     began = dt.datetime.now(dt.UTC)
     at_start = machine()
     tools = ensure_tools(REHEARSAL_TOOLS, console) if parts.keys() - WITHOUT_TOOLS - OWN_TOOLS else None
     bench = Bench(repository=repository, built=tools, console=Console(quiet=True), runs=runs)
-    measurements: list[Measurement] = []
+    measured: dict[str, list[Measurement]] = {}
     problems: list[str] = []
     for name, case in parts.items():
         console.print(f"{name} …", highlight=False)
@@ -59,27 +59,30 @@ def run(parts: dict[str, Case], repository: Path, console: Console, runs: int) -
             problems.append(f"{name}: {error}")
             console.print(problems[-1], style="red", markup=False, highlight=False, soft_wrap=True)
             continue
-        measurements += new
+        measured[name] = new
         for each in new:
             figures = ", ".join(f"{value:.4g}" for value in each.values)
             console.print(
                 f"  {each.what}: {figures} {each.unit}", markup=False, highlight=False, soft_wrap=True
             )
-    console.print(claims_table(measurements))
-    return document(
-        measurements,
+    found = Run(
         date=began.isoformat(timespec="seconds"),
         machine=at_start,
-        versions=versions(tools, engine=bool(parts.keys() & WITHOUT_TOOLS)),
+        versions=versions(tools, engine=bool(measured.keys() & OF_ENGINE)),
+        parts=measured,
         problems=problems,
     )
+    console.print(claims_table(found.measurements))
+    return found
 
 
-def save(found: dict[str, Any], console: Console, *, reference: bool) -> None:
-    """Write the document, as the reference of the documentation too where that is asked for."""
-    name = found["date"].replace(":", "").replace("+0000", "Z")
-    for path in [RESULTS / f"{name}.json", *([REFERENCE] if reference else [])]:
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+def save(found: Run, console: Console, *, reference: bool) -> None:
+    """Write the document and, where that is asked for, each part as the reference of the documentation."""
+    documents = {RESULTS / f"{found.date.replace(':', '').replace('+0000', 'Z')}.json": found.document()}
+    if reference:
+        documents |= {REFERENCE / f"{part}.json": found.document(part) for part in found.parts}
+    for path, document in documents.items():
+        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -96,7 +99,9 @@ def parser() -> argparse.ArgumentParser:
         "--cold", action="store_true", help="build all tools from nothing too: many minutes, 8 GB"
     )
     made.add_argument(
-        "--reference", action="store_true", help=f"write {REFERENCE.name} too, which docs/benchmarks.md shows"
+        "--reference",
+        action="store_true",
+        help="keep the parts that were run as those which docs/benchmarks.md shows",
     )
     return made
 

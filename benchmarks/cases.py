@@ -242,6 +242,8 @@ CASES: Final[dict[str, Case]] = {
 """What a run does, in this order."""
 WITHOUT_TOOLS: Final = frozenset({"policies", "middleware", "middleware-vllm", "review"})
 """Parts that need none of the rehearsal's tools."""
+OF_ENGINE: Final = frozenset({"middleware", "middleware-vllm"})
+"""Parts that run what the image brings."""
 OWN_TOOLS: Final = frozenset({"collector"})
 """Parts that build what they need themselves, and it is less."""
 COLD_CASES: Final[dict[str, Case]] = {"tools": tools_from_nothing}

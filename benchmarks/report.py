@@ -241,24 +241,33 @@ def outcomes(measurements: Iterable[Measurement], claims: Sequence[Claim] = CLAI
     ]
 
 
-def document(
-    measurements: Sequence[Measurement],
-    *,
-    date: str,
-    machine: Mapping[str, object],
-    versions: Mapping[str, str],
-    problems: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return a run as a JSON document. `problems`: parts of it that failed, with their reason."""
-    return {
-        "schema": SCHEMA,
-        "date": date,
-        "machine": dict(machine),
-        "versions": dict(versions),
-        "measurements": {measurement.name: measurement.to_json() for measurement in measurements},
-        "claims": [outcome.to_json() for outcome in outcomes(measurements)],
-        "problems": list(problems),
-    }
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run of some parts. `versions`: of what ran. `problems`: parts that failed, with their reason."""
+
+    date: str
+    machine: Mapping[str, object]
+    versions: Mapping[str, str]
+    parts: Mapping[str, Sequence[Measurement]]
+    problems: Sequence[str] = ()
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        """Of all parts."""
+        return [each for part in self.parts.values() for each in part]
+
+    def document(self, part: str | None = None) -> dict[str, Any]:
+        """Return the run, or one part of it, as a JSON document."""
+        measurements = self.measurements if part is None else self.parts[part]
+        return {
+            "schema": SCHEMA,
+            "date": self.date,
+            "machine": dict(self.machine),
+            "versions": dict(self.versions),
+            "measurements": {measurement.name: measurement.to_json() for measurement in measurements},
+            "claims": [outcome.to_json() for outcome in outcomes(measurements)],
+            "problems": list(self.problems) if part is None else [],
+        }
 
 
 def claims_table(measurements: Sequence[Measurement]) -> Table:

@@ -12,7 +12,7 @@ from benchmarks import __main__ as command
 from benchmarks import middleware
 from benchmarks.cases import CASES, COLD_CASES, WITHOUT_TOOLS
 from benchmarks.part import Bench
-from benchmarks.report import CLAIMS, SCHEMA, Claim, Measurement, claims_table, document, outcomes
+from benchmarks.report import CLAIMS, SCHEMA, Claim, Measurement, Run, claims_table, outcomes
 from benchmarks.scale import Scale, write_stack
 from rehearsal.errors import UserError
 from settings import load_stack_file
@@ -82,18 +82,43 @@ def check_shape(found: dict[str, Any]) -> None:
     assert json.loads(json.dumps(found)) == found
 
 
+def made_run(**parts: list[Measurement]) -> Run:
+    return Run(date="2026-01-01T00:00:00+00:00", machine=MACHINE, versions=VERSIONS, parts=parts)
+
+
 def test_a_run_is_written_in_a_fixed_shape() -> None:
-    found = document(made_up(*NAMES), date="2026-01-01T00:00:00+00:00", machine=MACHINE, versions=VERSIONS)
+    found = made_run(one=made_up(*NAMES[:3]), other=made_up(*NAMES[3:])).document()
     check_shape(found)
     assert len(found["claims"]) == len(CLAIMS)
 
 
-def test_the_reference_has_that_shape() -> None:
-    if not command.REFERENCE.is_file():
-        pytest.skip("no run is kept as the reference yet: `python -m benchmarks --reference`")
-    found = json.loads(command.REFERENCE.read_text(encoding="utf-8"))
-    check_shape(found)
-    assert found["problems"] == []
+def test_as_reference_each_part_is_kept_for_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    monkeypatch.setattr(command, "REFERENCE", tmp_path / "reference")
+    command.REFERENCE.mkdir()
+    claim, other = CLAIMS[:2]
+    kept = command.REFERENCE / "other.json"
+    kept.write_text("an older one")
+    command.save(made_run(one=made_up(claim.figure, claim.baseline)), Console(quiet=True), reference=True)
+    assert kept.read_text() == "an older one"
+    command.save(
+        made_run(other=made_up(other.figure, other.baseline), one=made_up(claim.figure, claim.baseline)),
+        Console(quiet=True),
+        reference=True,
+    )
+    for name, which in {"one": claim, "other": other}.items():
+        found = json.loads((command.REFERENCE / f"{name}.json").read_text())
+        check_shape(found)
+        assert found["measurements"].keys() == {which.figure, which.baseline}
+
+
+def test_the_references_have_that_shape() -> None:
+    files = {file.stem: file for file in command.REFERENCE.glob("*.json")}
+    assert {"middleware", "middleware-vllm"} <= files.keys() <= {*CASES, *COLD_CASES}
+    for file in files.values():
+        found = json.loads(file.read_text(encoding="utf-8"))
+        check_shape(found)
+        assert found["claims"]
 
 
 def test_a_claim_needs_both_of_its_figures() -> None:
@@ -155,9 +180,10 @@ def test_a_part_that_fails_is_named_and_the_others_go_on(
     monkeypatch.setattr(command, "versions", given_versions)
     console = Console(quiet=True)
     found = command.run({"broken": broken, "check": lambda _: made_up("check", "help")}, tmp_path, console, 1)
-    check_shape(found)
-    assert found["problems"] == ["broken: no luck"]
-    assert [claim["figure"] for claim in found["claims"]] == ["check"]
+    assert found.problems == ["broken: no luck"]
+    document = found.document()
+    check_shape(document)
+    assert [claim["figure"] for claim in document["claims"]] == ["check"]
 
 
 def test_parts_without_tools_build_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -166,8 +192,8 @@ def test_parts_without_tools_build_none(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
     monkeypatch.delattr(command, "ensure_tools")
     found = command.run(dict.fromkeys(WITHOUT_TOOLS, part), tmp_path, Console(quiet=True), 1)
-    assert found["problems"] == []
-    assert "kubernetes" not in found["versions"]
+    assert found.problems == []
+    assert "kubernetes" not in found.versions
     assert CASES.keys() > WITHOUT_TOOLS
 
 
