@@ -9,6 +9,14 @@ from rehearsal.toolchain.tool import Binary, ModuleFile, Tool
 _ALERTMANAGER = "github.com/prometheus/alertmanager"
 _ENVOY_GATEWAY = "github.com/envoyproxy/gateway"
 _KEDA = "github.com/kedacore/keda/v2"
+_KEDA_PARTS = (
+    *("certificates", "common", "eventemitter", "eventreason", "fallback", "k8s", "metricscollector"),
+    *("metricsservice", "provider", "status", "util"),
+)
+_KEDA_SCALERS = (
+    *("scaler.go", "cron_scaler.go"),
+    *("authentication", "aws", "azure", "externalscaler", "gcp", "scalersconfig"),
+)
 _OTELCOL = "go.opentelemetry.io/collector/otelcol"
 _PROMETHEUS = "github.com/prometheus/prometheus"
 _RATELIMIT = "github.com/envoyproxy/ratelimit"
@@ -22,14 +30,20 @@ def _data(name: str, module: str, *sources: str, seconds: int = 5) -> Tool:
     return Tool(name=name, module=module, assets=assets, memory_mib=50, seconds=seconds)
 
 
-def _keda_main(part: str, program: str, *replacements: tuple[str, str]) -> ModuleFile:
-    """The main package of one of KEDA's programs, in a folder of the name that the program gets."""
+def _keda(source: str, embedded_as: str = "", replacements: tuple[tuple[str, str], ...] = ()) -> ModuleFile:
+    """A part of KEDA's module: in the copy that is built, or where `embedded_as` says."""
     return ModuleFile(
         module=_KEDA,
-        source=f"cmd/{part}/main.go",
-        embedded_as=f"{program}/main.go",
+        source=source,
+        resolved_by="keda/upstream",
+        embedded_as=embedded_as or f"upstream/{source}",
         replacements=replacements,
     )
+
+
+def _keda_main(part: str, program: str, *replacements: tuple[str, str]) -> ModuleFile:
+    """The main package of one of KEDA's programs, in a folder of the name that the program gets."""
+    return _keda(f"cmd/{part}/main.go", f"{program}/main.go", replacements)
 
 
 def _external_secrets(source: str, *replacements: tuple[str, str]) -> ModuleFile:
@@ -128,8 +142,28 @@ DEFINITIONS: tuple[Tool, ...] = (
             Binary(name=name, package=f"./{name}")
             for name in ("keda-operator", "keda-adapter", "keda-webhooks")
         ),
-        # Their own main packages, but for a line of two: metrics and webhooks listen on all of the machine's addresses.
         embedded=(
+            *(_keda(source) for source in ("go.mod", "apis", "controllers", "pkg/scaling", "version")),
+            *(_keda(f"pkg/{name}") for name in _KEDA_PARTS),
+            # Of six dozen scalers, with a client of each queue and database, the two that are used.
+            *(_keda(f"pkg/scalers/{name}") for name in _KEDA_SCALERS),
+            _keda(
+                # A name for this word stands in the file of another scaler.
+                "pkg/scalers/prometheus_scaler.go",
+                replacements=(("Type: externalMetricType", 'Type: "External"'),),
+            ),
+            _keda(
+                "pkg/scaling/scalers_builder.go",
+                replacements=(
+                    ('\tcase "activemq":', '\t/* case "activemq":'),
+                    ('\tcase "cron":', '\t*/\n\tcase "cron":'),
+                    ('\tcase "datadog":', '\t/* case "datadog":'),
+                    ('\tcase "prometheus":', '\t*/\n\tcase "prometheus":'),
+                    ('\tcase "pulsar":', '\t/* case "pulsar":'),
+                    ("NewTemporalScaler(ctx, config)\n", "NewTemporalScaler(ctx, config)\n\t*/\n"),
+                ),
+            ),
+            # Their own main packages, but for a line of two: metrics and webhooks listen on all of the machine's addresses.
             _keda_main("operator", "keda-operator"),
             _keda_main(
                 "adapter",
@@ -146,11 +180,11 @@ DEFINITIONS: tuple[Tool, ...] = (
             ),
         ),
         assets=tuple(
-            ModuleFile(module=_KEDA, source=f"config/{part}")
+            ModuleFile(module=_KEDA, source=f"config/{part}", resolved_by="keda/upstream")
             for part in ("crd/bases", "rbac", "metrics-server", "webhooks")
         ),
-        memory_mib=2800,
-        seconds=520,
+        memory_mib=2000,
+        seconds=280,
     ),
     _data("kong", "github.com/kong/kubernetes-configuration", "config/crd/ingress-controller"),
     Tool(
