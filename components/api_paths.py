@@ -17,6 +17,8 @@ ASKED: Final[Mapping[Task, tuple[str, ...]]] = {
 }
 """By what a model does, where it is asked."""
 LISTED: Final = "/v1/models"
+HEALTH_PATH: Final = "/healthz"
+"""What load balancers ask. The proxy answers it by itself, and says no while it drains."""
 ALL_ASKED: Final = tuple(path for paths in ASKED.values() for path in paths)
 # What a browser asks before it may ask: without a route nobody answers it.
 _PREFLIGHT: Final = "OPTIONS"

@@ -24,6 +24,9 @@ CACHE_SIZE: Final = "10Gi"
 # NCCL and vLLM's message queue between its processes; 2 GiB is the size in vLLM's Kubernetes manifests,
 # here per GPU.
 SHARED_MEMORY_GIB_PER_GPU: Final = 2
+KEEP_ALIVE_SECONDS: Final = 75
+"""For how long an engine keeps a connection that nobody uses. vLLM's own 5 s are less than what proxies do (Kong: 60 s): it would
+end one just as a request comes on it, and no proxy may repeat that request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ def engine_environment(
         "TRANSFORMERS_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
+        "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": str(KEEP_ALIVE_SECONDS),
         # The middleware's (docker/vllm/vllm_platform_middleware/configuration.py).
         "VP_SERVICE": model.name,
         "VP_MODEL_VERSION": model.image.tag,

@@ -7,7 +7,7 @@ Names are those of the engines' log, so that one question finds a request in bot
 from collections.abc import Mapping
 from typing import Any, Final
 
-from components.api_paths import MODEL_HEADER
+from components.api_paths import HEALTH_PATH, MODEL_HEADER
 from components.gateway_limits import CONSUMER_HEADER
 
 FIELDS: Final[Mapping[str, str]] = {
@@ -37,4 +37,7 @@ FIELDS: Final[Mapping[str, str]] = {
 def access_log() -> dict[str, Any]:
     """Return `telemetry.accessLog` of a proxy."""
     sink = {"type": "File", "file": {"path": "/dev/stdout"}}
-    return {"settings": [{"type": "Route", "format": {"type": "JSON", "json": {**FIELDS}}, "sinks": [sink]}]}
+    # A load balancer asks every few seconds whether a proxy is there.
+    matches = [f"!has(request.path) || request.path != '{HEALTH_PATH}'"]
+    written = {"type": "JSON", "json": {**FIELDS}}
+    return {"settings": [{"type": "Route", "matches": matches, "format": written, "sinks": [sink]}]}

@@ -19,7 +19,8 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.addons.envoy_gateway import OWN_API
 from components.api_gateway import GATEWAY, LISTENER
-from components.api_paths import MODEL_HEADER
+from components.api_paths import HEALTH_PATH, MODEL_HEADER
+from components.engine_files import KEEP_ALIVE_SECONDS
 from components.gateway_errors import LISTENER_TYPE, errors_patch
 from components.gateway_limits import CONSUMER_HEADER, request_limit
 from settings.gateway import CLOCK_SKEW_SECONDS, Gateway, JwtAuthentication, LocalKeys
@@ -28,10 +29,22 @@ from settings.limits import RequestLimits
 PROVIDER: Final = "issuer"
 TRACE_HEADERS: Final = ("traceparent", "tracestate")
 CORS_MAX_AGE: Final = "10m"
+CLIENT_HEADERS: Final = (
+    *("openai-organization", "openai-project"),
+    *(
+        f"x-stainless-{what}"
+        for what in ("arch", "lang", "os", "package-version", "runtime", "runtime-version")
+    ),
+    *(f"x-stainless-{what}" for what in ("helper-method", "retry-count", "timeout")),
+)
+"""That OpenAI's own client for JavaScript sends (openai-node, src/client.ts): a page that may not send them can not use it."""
+LIMIT_HEADERS: Final = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 RETRIES: Final = 2
 # Before a request reached an engine: what was begun is never repeated, for an answer costs seconds of a GPU.
 RETRY_TRIGGERS: Final = ("connect-failure", "refused-stream", "reset-before-request")
 CONNECT_TIMEOUT: Final = "5s"
+POOLED_SECONDS: Final = KEEP_ALIVE_SECONDS - 15
+"""For how long Envoy keeps a connection to an engine that nobody uses. Less than the engine does."""
 # Envoy's own limits of 1,024 would refuse what the engines' queues still take.
 PARALLEL: Final = 100_000
 
@@ -94,6 +107,7 @@ def client_policy() -> dict[str, Any]:
             "requestID": "Generate",
         },
         "path": {"escapedSlashesAction": "RejectRequest"},
+        "healthCheck": {"path": HEALTH_PATH},
         "timeout": {"http": {"requestReceivedTimeout": "60s"}},
     }
 
@@ -105,8 +119,8 @@ def security_policy(settings: Gateway, claims: Sequence[str] = ()) -> dict[str, 
         policy["cors"] = {
             "allowOrigins": list(settings.origins),
             "allowMethods": ["GET", "POST", "OPTIONS"],
-            "allowHeaders": ["authorization", "content-type"],
-            "exposeHeaders": ["x-request-id", "retry-after"],
+            "allowHeaders": ["authorization", "content-type", *CLIENT_HEADERS],
+            "exposeHeaders": ["x-request-id", "retry-after", *LIMIT_HEADERS],
             "maxAge": CORS_MAX_AGE,
         }
     authentication = settings.authentication
@@ -179,7 +193,11 @@ def backend_policy(settings: Gateway, limits: RequestLimits | None) -> dict[str,
     return {
         "requestBuffer": {"limit": str(settings.max_body_bytes)},
         "retry": {"numRetries": RETRIES, "retryOn": {"triggers": list(RETRY_TRIGGERS)}},
-        "timeout": {"tcp": {"connectTimeout": CONNECT_TIMEOUT}},
+        "timeout": {
+            "tcp": {"connectTimeout": CONNECT_TIMEOUT},
+            # An engine that ends an idle connection just as a request is sent on it would make that request fail.
+            "http": {"connectionIdleTimeout": f"{POOLED_SECONDS}s"},
+        },
         "circuitBreaker": {
             "maxConnections": PARALLEL,
             "maxParallelRequests": PARALLEL,

@@ -63,6 +63,8 @@ def summarize(settings: Settings) -> dict[str, Any]:
             for version, (_, most) in zip(versions_of(model), most_at_once(model), strict=True)
         ],
         "example_digests": settings.example_digests(),
+        "nobody_is_told_of_alerts": settings.asked.choice("prometheus") == "managed"
+        and settings.observability.alerting is None,
         "may_be_at_zero": [model.name for model in settings.enabled_models if model.min_replicas == 0],
     }
 

@@ -49,6 +49,9 @@ def show(summary: dict[str, Any], console: "Console") -> None:
         names = ", ".join(summary["may_be_at_zero"])
         answered = "whoever asks first is answered with 503 until a replica is up, which takes minutes"
         console.print(f"may have no replica: {names}: {answered}", highlight=False, soft_wrap=True)
+    if summary["nobody_is_told_of_alerts"]:
+        line = "nobody is told of alerts: write observability.alerting, or look at Alertmanager yourself"
+        console.print(line, highlight=False, soft_wrap=True)
     if summary["example_digests"]:
         names = ", ".join(summary["example_digests"])
         console.print(f"example digest, refused by `pulumi up`: {names}", highlight=False, soft_wrap=True)

@@ -2,7 +2,8 @@
 
 No secret is in it. Alertmanager reads each from a file: the Secrets are mounted into its pods.
 
-A critical alert mutes the warnings about the same model: whoever was called looks at that model anyway. Where nothing is known
+A critical alert mutes the warnings about the same model: whoever was called looks at that model anyway. One on a GPU does not:
+it lasts until somebody exchanges that GPU or loads its driver anew, and the model has others. Where nothing is known
 of the GPUs, scalers that read their load have no number: one alert is enough.
 """
 
@@ -40,6 +41,11 @@ TEMPLATES: Final = """\
 """
 """Alertmanager's own messages for chats name neither what an alert says nor its runbook."""
 
+PAGERDUTY_SEVERITY: Final = (
+    '{{ if match "^(critical|error|warning|info)$" .CommonLabels.severity }}{{ .CommonLabels.severity }}'
+    "{{ else }}warning{{ end }}"
+)
+"""PagerDuty refuses a message with any other word."""
 _HEARTBEAT_MATCHER: Final = f'alertname="{HEARTBEAT}"'
 # What nobody gave a severity, or one of its own, is rather told than lost. `none` are signs, for machines.
 _MATCHERS: Final[Mapping[str, str]] = {
@@ -101,7 +107,7 @@ def _mutes(gpu_scaled: Sequence[str]) -> list[dict[str, Any]]:
     some_model = 'model!=""'
     rules: list[dict[str, Any]] = [
         {
-            "source_matchers": ['severity="critical"', some_model],
+            "source_matchers": ['severity="critical"', some_model, 'alertname!~"Gpu.+"'],
             "target_matchers": ['severity="warning"', some_model],
             "equal": ["model"],
         },
@@ -146,7 +152,7 @@ def _receiver(receiver: Receiver) -> dict[str, Any]:
         configuration = {
             "routing_key_file": file,
             "description": TITLE,
-            "severity": '{{ or .CommonLabels.severity "warning" }}',
+            "severity": PAGERDUTY_SEVERITY,
             "details": {
                 "model": "{{ .CommonLabels.model }}",
                 "runbook": '{{ template "platform.runbook" . }}',

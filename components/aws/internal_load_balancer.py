@@ -16,6 +16,7 @@ from pulumi_aws.lb import Listener, LoadBalancer, TargetGroup
 from pulumi_aws.vpc import SecurityGroupEgressRule, SecurityGroupIngressRule
 
 from components.api_gateway import GATEWAY_PORT
+from components.api_paths import HEALTH_PATH
 from components.aws.known_after import known_after
 
 HTTPS_PORT: Final = 443
@@ -148,12 +149,12 @@ class InternalLoadBalancer(pulumi.ComponentResource):
             load_balancing_algorithm_type="least_outstanding_requests",
             stickiness={"enabled": False, "type": "lb_cookie"},
             deregistration_delay=DRAIN_SECONDS,
-            # Whatever the gateway answers, it is there: without a token that is 401, without a route 404.
+            # A proxy that drains says 503, and has no more requests sent to it.
             health_check={
-                "path": "/healthz",
+                "path": HEALTH_PATH,
                 "protocol": "HTTP",
                 "port": "traffic-port",
-                "matcher": "200-499",
+                "matcher": "200",
                 "interval": 10,
                 "timeout": 5,
                 "healthy_threshold": 2,

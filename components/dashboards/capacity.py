@@ -14,6 +14,8 @@ NO_DEPLOYMENT: Final = "No Deployment in this time"
 NO_NODE: Final = "No node with a GPU in this time"
 _GPU: Final = 'resource="nvidia_com_gpu"'
 """kube-state-metrics' spelling of nvidia.com/gpu."""
+_GIVEN: Final = f'kube_pod_container_resource_requests{{{_GPU},node!=""}}'
+"""A pod that waits for a node has none yet."""
 
 
 def capacity(namespace: str, *, priced: bool, keda: bool) -> Board:
@@ -40,7 +42,7 @@ def _gpus() -> Panel:
         unit="none",
         queries=(
             Query(expression=f"sum(kube_node_status_allocatable{{{_GPU}}})", legend="there"),
-            Query(expression=f"sum(kube_pod_container_resource_requests{{{_GPU}}})", legend="given"),
+            Query(expression=f"sum({_GIVEN})", legend="given"),
         ),
         nothing=NO_NODE,
         now=True,
@@ -65,7 +67,8 @@ def _month() -> Panel:
         unit="currencyUSD",
         queries=(
             Query(
-                expression=f"{HOURS_A_MONTH} * sum(avg_over_time({COST}{{{MODELS}}}[1d]))",
+                # The sum first: a version that lived an hour has one hour's series.
+                expression=f"{HOURS_A_MONTH} * avg_over_time(sum({COST}{{{MODELS}}})[1d:5m])",
                 legend="USD a month",
             ),
         ),
@@ -75,7 +78,7 @@ def _month() -> Panel:
 
 
 def _given() -> Panel:
-    asked = f"sum by (namespace) (kube_pod_container_resource_requests{{{_GPU}}})"
+    asked = f"sum by (namespace) ({_GIVEN})"
     return Panel(
         title="GPUs by namespace",
         description="That pods have, and those that nobody has.",
@@ -83,10 +86,7 @@ def _given() -> Panel:
         queries=(
             Query(expression=asked, legend="{{namespace}}"),
             Query(
-                expression=(
-                    f"sum(kube_node_status_allocatable{{{_GPU}}})"
-                    f" - (sum(kube_pod_container_resource_requests{{{_GPU}}}) or vector(0))"
-                ),
+                expression=(f"sum(kube_node_status_allocatable{{{_GPU}}}) - (sum({_GIVEN}) or vector(0))"),
                 legend="free",
             ),
         ),

@@ -14,6 +14,8 @@ from settings.objectives import Objectives
 
 _UPSTREAM: Final = 'envoy_cluster_name=~"httproute/$namespace/($model)/rule/.+"'
 _PROXIES: Final = f'job="$namespace/{GATEWAY_MONITOR}"'
+_NOT_OWN: Final = 'envoy_http_conn_manager_prefix!~"eg-.+|admin"'
+"""A proxy's own listeners: Prometheus is who asks there."""
 MOST_CONSUMERS: Final = 10
 """In a picture: those that ask for the most."""
 NOBODY_CAME: Final = "Nobody came through the gateway in this time"
@@ -81,7 +83,7 @@ def _requests() -> Panel:
 
 
 def _answers() -> Panel:
-    classes = f"sum by (envoy_response_code_class) (rate(envoy_http_downstream_rq_xx{{{_PROXIES}}}{RATE}))"
+    classes = f"sum by (envoy_response_code_class) (rate(envoy_http_downstream_rq_xx{{{_PROXIES},{_NOT_OWN}}}{RATE}))"
     return Panel(
         title="Answers by class",
         description="Of everything that came in: also what was refused before it got to a model (401, 403, 404, 429).",
@@ -141,6 +143,7 @@ def _limited() -> Panel:
             ),
         ),
         nothing=NOBODY_CAME,
+        alerts=("RequestsNotCounted",),
     )
 
 

@@ -55,6 +55,7 @@ def rules_of(settings: Settings) -> dict[str, list[dict[str, Any]]]:
         namespace,
         gpus=settings.asked.choice("dcgm_exporter") != "off",
         certificates=settings.asked.choice("cert_manager") != "off",
+        limits=settings.request_limits if gateway else None,
     )
     rules = {RECORDED: [recorded()]} | ({PLATFORM: [platform]} if platform["rules"] else {})
     # Of a model that is stopped nothing is promised.

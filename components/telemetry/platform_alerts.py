@@ -1,9 +1,10 @@
-"""Alerts on what all models share: GPUs and certificates. Pure."""
+"""Alerts on what all models share: GPUs, certificates and the counting of requests. Pure."""
 
 from collections.abc import Iterator
 from typing import Any, Final
 
 from components.telemetry.rules import MODEL, Alert, group
+from settings.limits import RequestLimits
 
 OF_THE_APPLICATION: Final = (13, 31, 43, 45)
 """XID errors (NVIDIA's numbers) that a program may cause by itself, and that leave the GPU as it was."""
@@ -14,9 +15,15 @@ CERTIFICATE_DAYS: Final = 7
 _OF_GPU: Final = {"model": f"{{{{ $labels.{MODEL} }}}}"}
 
 
-def platform_alerts(namespace: str, *, gpus: bool, certificates: bool) -> dict[str, Any]:
-    """Return the group. `gpus`, `certificates`: the add-on that counts them is there."""
-    alerts = [*(_of_gpus(namespace) if gpus else ()), *(_of_certificates() if certificates else ())]
+def platform_alerts(
+    namespace: str, *, gpus: bool, certificates: bool, limits: RequestLimits | None
+) -> dict[str, Any]:
+    """Return the group. `gpus`, `certificates`: the add-on that counts them is there. limits: that Envoy keeps."""
+    alerts = [
+        *(_of_gpus(namespace) if gpus else ()),
+        *(_of_certificates() if certificates else ()),
+        *(_of_limits(namespace, limits) if limits is not None else ()),
+    ]
     return group("platform-alerts", [alert.rule() for alert in alerts])
 
 
@@ -53,7 +60,9 @@ def _of_gpus(namespace: str) -> Iterator[Alert]:
         description="{{ $value | humanizePercentage }} of GPU {{ $labels.gpu }} on {{ $labels.node }} are in use.",
         labels=_OF_GPU,
     )
-    asked = f'kube_pod_container_resource_requests{{namespace="{namespace}",resource="nvidia_com_gpu"}}'
+    # A pod that waits for a node has none yet.
+    given = f'namespace="{namespace}",resource="nvidia_com_gpu",node!=""'
+    asked = f"kube_pod_container_resource_requests{{{given}}}"
     yield Alert(
         name="GpuTelemetryMissing",
         severity="warning",
@@ -74,4 +83,19 @@ def _of_certificates() -> Iterator[Alert]:
         wait="1h",
         summary="A certificate that should have been renewed ends within a week",
         description="{{ $labels.name }} in {{ $labels.exported_namespace }} ends in {{ $value | humanizeDuration }}.",
+    )
+
+
+def _of_limits(namespace: str, limits: RequestLimits) -> Iterator[Alert]:
+    """Envoy answers by itself then, and that is no answer of any upstream: no objective counts it."""
+    refused = limits.when_down != "pass"
+    errors = f'envoy_cluster_ratelimit_error{{envoy_cluster_name=~"httproute/{namespace}/.+"}}'
+    yield Alert(
+        name="RequestsNotCounted",
+        severity="critical" if refused else "warning",
+        expression=f"sum(rate({errors}[5m])) > 0",
+        wait="2m",
+        summary="What counts requests does not answer: "
+        + ("each request is refused" if refused else "no limit holds"),
+        description="{{ $value | humanize }} requests a second.",
     )

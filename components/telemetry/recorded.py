@@ -45,7 +45,9 @@ def recorded() -> dict[str, Any]:
         ),
         record(
             MILLION_COST,
-            f"1e6 * sum by ({_MODEL}) (avg_over_time({COST}[1h])) / (3600 * avg_over_time({PROCESSED}[1h]) > 0)",
+            # Both over the whole hour: a model that was there for a part of it has no series in the rest, and no tokens.
+            f"1e6 * sum by ({_MODEL}) (sum_over_time({COST}[1h:1m])) / 60"
+            f" / (sum by ({_MODEL}) (increase({TOKENS}[1h])) > 0)",
         ),
     ]
     return group("models-recorded", rules)

@@ -149,6 +149,32 @@ def test_a_critical_alert_mutes_the_warnings_of_its_model_and_of_no_other(
     assert bool(came) is not muted, running.mailbox.came
 
 
+def test_a_gpu_that_is_broken_for_weeks_mutes_no_warning_of_its_model(tmp_path: Path) -> None:
+    with alertmanager(values(group_wait_seconds=0), tmp_path) as running:
+        running.fire(alert("GpuXidError"))
+        running.wait_for({"pagerduty", "team"}, "GpuXidError", MODEL)
+        running.fire(alert("RequestsWait"))
+        running.wait_for({"team", "teams", "bridge"}, "RequestsWait", MODEL)
+
+
+@pytest.mark.parametrize(
+    ("severity", "said"), [("page", "warning"), (None, "warning"), ("warning", "warning"), ("error", "error")]
+)
+def test_pagerduty_is_told_a_severity_that_it_knows(severity: str | None, said: str, tmp_path: Path) -> None:
+    """Of the rules of others too, which have words of their own."""
+    warned = {"receivers": ["on-call"], "repeat_hours": 12}
+    receivers = [each for each in ALERTING["receivers"] if each["name"] in {"on-call", "heartbeat"}]
+    fired = {**alert("RequestsWait"), "labels": {"alertname": "SomebodyElse"}}
+    if severity is not None:
+        fired["labels"] |= {"severity": severity}
+    made = values(receivers=receivers, critical=warned, warning=warned, group_wait_seconds=0)
+    with alertmanager(made, tmp_path) as running:
+        running.fire(fired)
+        running.wait_for({"pagerduty"}, "SomebodyElse")
+    (message,) = map(json.loads, running.mailbox.texts("pagerduty"))
+    assert message["payload"]["severity"] == said
+
+
 def test_where_no_gpu_is_read_only_scalers_that_read_them_are_muted(tmp_path: Path) -> None:
     with alertmanager(values((MODEL,), group_wait_seconds=0), tmp_path) as running:
         running.fire(alert("GpuTelemetryMissing", model=None))

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import pytest
 
-from components.telemetry.model_rules import rules_of
-from components.telemetry.recorded import TOKENS
+from components.telemetry.model_rules import RECORDED, rules_of
+from components.telemetry.recorded import MILLION_COST, TOKENS
+from components.telemetry.replica_rules import COST
 from settings import Settings, load_stack_file
 from settings.addons import Addons
 from tests.rehearsal.conftest import REPOSITORY
@@ -237,7 +238,7 @@ CASES: Final[dict[str, Case]] = {
         alert="GpuTelemetryMissing",
         labels="",
         given={
-            f'kube_pod_container_resource_requests{{namespace="{NAMESPACE}",resource="nvidia_com_gpu",pod="p-1"}}': (
+            f'kube_pod_container_resource_requests{{namespace="{NAMESPACE}",resource="nvidia_com_gpu",pod="p-1",node="gpu-1"}}': (
                 levels((1, 60))
             ),
             f"DCGM_FI_DEV_GPU_UTIL{GPU}": "50x9 _x29 50x20",
@@ -245,6 +246,19 @@ CASES: Final[dict[str, Case]] = {
         silent=(8, 20),
         fires=35,
         ends=45,
+    ),
+    "nobody counts requests": Case(
+        alert="RequestsNotCounted",
+        severity="critical",
+        labels="",
+        given={
+            f"envoy_cluster_ratelimit_error{{{ROUTE}}}": counts((0, 10), (60, 20), (0, 30)),
+            # The proxy answers by itself: of the model's upstream nothing is counted.
+            answers(2): counts((60, 10), (0, 20), (60, 30)),
+        },
+        silent=(9, 11),
+        fires=25,
+        ends=40,
     ),
     "a certificate is not renewed": Case(
         alert="CertificateEndsSoon",
@@ -314,6 +328,38 @@ def test_nothing_fires_where_nothing_is_wrong_and_nothing_where_nobody_asks(tmp_
     }
     rules = rule_file({"of one model": rules_of(PROD)[f"model-{MODEL}"]}, tmp_path)
     expect(rules, quiet, [("ALERTS", minute, {}) for minute in (30, 59, 119)])
+
+
+def test_two_restarts_are_not_more_than_two(tmp_path: Path) -> None:
+    pod = f'namespace="{NAMESPACE}",pod="{MODEL}-predictor-7d9-x2x",container="c"'
+    given = {
+        f"kube_pod_container_status_restarts_total{{{pod}}}": levels((5, 10), (6, 5), (7, 60)),
+    }
+    rules = rule_file(rules_of_one(PROD), tmp_path)
+    expect(rules, given, [(firing("EngineRestarts"), minute, {}) for minute in range(10, 60)])
+
+
+def test_pods_that_wait_for_a_gpu_have_none(tmp_path: Path) -> None:
+    waiting = f'namespace="{NAMESPACE}",resource="nvidia_com_gpu",pod="p-1"'
+    given = {f"kube_pod_container_resource_requests{{{waiting}}}": levels((1, 60))}
+    rules = rule_file(rules_of_one(PROD), tmp_path)
+    expect(rules, given, [(firing("GpuTelemetryMissing"), 50, {})])
+
+
+def test_a_million_tokens_cost_what_the_hour_cost_also_where_the_engine_was_there_for_a_part_of_it(
+    tmp_path: Path,
+) -> None:
+    """Ten minutes of work, and then no replica, of which the price is asked for all the same: a node is paid by the hour."""
+    labels = f'namespace="{NAMESPACE}",vllm_platform_io_model="{MODEL}"'
+    given = {
+        f"vllm:prompt_tokens_total{ENGINE}": "0+60000x40 _x220",
+        f"vllm:generation_tokens_total{ENGINE}": "0x40 _x220",
+        f"{COST}{{{labels}}}": levels((1, 65)),
+    }
+    rules = rule_file({RECORDED: rules_of(PROD)[RECORDED]}, tmp_path)
+    # 2.4 million tokens for one dollar an hour.
+    query = f"round(100 * {MILLION_COST}, 5)"
+    expect(rules, given, [(query, 60, {f"{{{labels}}}": 40})])
 
 
 def test_tokens_that_were_processed_are_a_counter_of_each_engine(tmp_path: Path) -> None:

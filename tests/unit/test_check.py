@@ -92,6 +92,13 @@ def test_the_example_digest_is_told() -> None:
     assert "example digest" not in _run("local")[1]
 
 
+def test_where_nobody_is_told_of_alerts_that_is_told() -> None:
+    said = "nobody is told of alerts: write observability.alerting"
+    assert said in _run("dev")[1]
+    # One has receivers, the other a Prometheus of somebody else's.
+    assert said not in _run("prod")[1] + _run("local")[1]
+
+
 def test_json_holds_what_the_tables_hold() -> None:
     summary = _summary("prod")
     assert summary["ok"] is True

@@ -9,9 +9,11 @@ import pytest
 from pulumi_kubernetes import Provider
 
 from components.api_gateway import GATEWAY, LISTENER, gateway_spec
+from components.engine_files import KEEP_ALIVE_SECONDS
 from components.gateway_errors import ERRORS, errors_patch
 from components.gateway_limits import CONSUMER_HEADER
 from components.gateway_policies import (
+    POOLED_SECONDS,
     GatewayPolicies,
     GatewayPoliciesArgs,
     backend_policy,
@@ -187,6 +189,17 @@ class TestForm:
         assert cors["allowOrigins"] == ["https://chat.example.com"]
         assert {"POST", "OPTIONS"} <= set(cors["allowMethods"])
         assert "cors" not in security_policy(_gateway())
+
+    def test_openai_s_client_in_a_page_may_send_what_it_sends(self) -> None:
+        cors = security_policy(_gateway(origins=("https://chat.example.com",)))["cors"]
+        assert {"authorization", "content-type", "x-stainless-os", "x-stainless-retry-count"} <= set(
+            cors["allowHeaders"]
+        )
+        assert {"x-request-id", "retry-after", "x-ratelimit-remaining"} <= set(cors["exposeHeaders"])
+
+    def test_a_connection_that_nobody_uses_is_ended_by_envoy_before_the_engine_does(self) -> None:
+        idle = backend_policy(_gateway(), None)["timeout"]["http"]["connectionIdleTimeout"]
+        assert int(idle.removesuffix("s")) == POOLED_SECONDS < KEEP_ALIVE_SECONDS
 
     def test_the_size_of_a_request_is_a_setting(self) -> None:
         assert backend_policy(_gateway(max_body_bytes=77), None)["requestBuffer"] == {"limit": "77"}

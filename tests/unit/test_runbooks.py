@@ -38,7 +38,7 @@ def test_a_runbook_says_what_the_alert_means_and_three_commands(root: Path) -> N
 
 
 def test_every_alert_says_how_bad_it_is_and_of_which_model(root: Path) -> None:
-    shared = {"GpuTelemetryMissing", "CertificateEndsSoon"}
+    shared = {"GpuTelemetryMissing", "CertificateEndsSoon", "RequestsNotCounted"}
     for rule in alerts(root):
         assert rule["labels"]["severity"] in {"critical", "warning"}
         assert ("model" in rule["labels"]) == (rule["alert"] not in shared), rule["alert"]
