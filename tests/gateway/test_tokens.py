@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from components.addons.envoy_gateway import OWN_API
+from components.api_paths import HEALTH_PATH
 from components.gateway_log import FIELDS
+from components.gateway_policies import CLIENT_HEADERS
 from ops.token import mint
 from ops.token_keys import new_key, public_half
 from rehearsal.definitions import define
@@ -160,7 +162,8 @@ class TestForm:
         answer = _preflight(guarded, ORIGIN, path)
         assert answer.status_code in {200, 204}
         assert answer.headers["access-control-allow-origin"] == ORIGIN
-        assert "authorization" in answer.headers["access-control-allow-headers"]
+        allowed = {each.strip() for each in answer.headers["access-control-allow-headers"].split(",")}
+        assert {"authorization", *CLIENT_HEADERS} <= allowed
 
     @pytest.mark.parametrize("path", [PATH, "/v1/chat/completions"])
     def test_a_page_of_another_one_may_not(self, guarded: DataPlane, path: str) -> None:
@@ -321,6 +324,16 @@ class TestLogOfTheGateway:
         for log in guarded.folder.rglob("*.log"):
             assert secret not in log.read_text("utf-8", errors="replace"), log
 
+    def test_a_load_balancer_needs_no_token_and_leaves_no_line(self, guarded: DataPlane) -> None:
+        answer = request(guarded, "GET", HEALTH_PATH, None)
+        assert answer.status_code == 200
+        # Nobody else hides behind it.
+        other = request(guarded, "GET", f"{HEALTH_PATH}?x=1", None)
+        refused(other, 404)
+        assert gateway_line(guarded, other.headers["x-request-id"])["path"] == HEALTH_PATH
+        lines = [line for line in gateway_lines(guarded) if line["path"] == HEALTH_PATH]
+        assert {line["status_code"] for line in lines} == {404}
+
     def test_it_says_why_somebody_was_refused(self, guarded: DataPlane) -> None:
         answer = request(guarded, "POST", PATH, OLD.token(sub="team-c"), content=_body(model=MODEL))
         assert answer.status_code == 403
@@ -343,7 +356,7 @@ def _preflight(plane: DataPlane, origin: str, path: str = PATH) -> httpx.Respons
     headers = {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization,content-type",
+        "Access-Control-Request-Headers": ",".join(("authorization", "content-type", *CLIENT_HEADERS)),
     }
     return httpx.options(f"{url}{path}", headers=headers, trust_env=False, timeout=30)
 

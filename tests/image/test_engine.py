@@ -18,7 +18,9 @@ others still have no key `usage`:
         "usage":{"prompt_tokens":21,"total_tokens":25,"completion_tokens":4},"system_fingerprint":"vllm-0.32.0-…"}
 """
 
+import http.client
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,9 @@ from settings.models import Model
 from tests.image.engine import environment_on_cpu, flags_on_cpu, request_lines, running_pod
 
 pytestmark = pytest.mark.image
+
+VLLM_KEEP_ALIVE = 5
+"""Seconds, where nothing says otherwise (vllm/envs.py)."""
 DRAIN_SECONDS = 30
 CHAT, COMPLETION = "/v1/chat/completions", "/v1/completions"
 PROMPT = "Tell me a secret."
@@ -161,6 +166,18 @@ def test_the_engine_logs_no_text_of_a_request(
 def test_the_engine_listens_on_loopback_only(chat_engine: Engine) -> None:
     assert listening(chat_engine.pid)
     assert all(address.startswith("127.") for address in listening(chat_engine.pid))
+
+
+def test_a_connection_that_nobody_used_for_some_seconds_still_serves(chat_engine: Engine) -> None:
+    """vLLM itself ends it after 5: just when a proxy sends the next request on it."""
+    connection = http.client.HTTPConnection("127.0.0.1", chat_engine.port, timeout=30)
+    connection.connect()
+    connection.auto_open = 0
+    for pause in (0, VLLM_KEEP_ALIVE + 2):
+        time.sleep(pause)
+        connection.request("GET", "/health")
+        assert connection.getresponse().read() == b""
+    connection.close()
 
 
 def test_sigterm_lets_a_running_stream_end_and_the_engine_exit_with_0(
