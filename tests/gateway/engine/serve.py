@@ -63,6 +63,8 @@ def main() -> None:
         log_level="warning",
         lifespan="on",
         timeout_graceful_shutdown=arguments.shutdown_timeout or None,
+        # As vLLM does, with its default.
+        timeout_keep_alive=int(os.environ.get("VLLM_HTTP_TIMEOUT_KEEP_ALIVE", "5")),
     )
 
 
