@@ -55,13 +55,16 @@ class Rollback:
             self.place.pulumi().updates(),
             {name: release_of(entry) for name, entry in now.items()},
         )
-        charts_too = earlier.commit is not None and repository.same_program(earlier.commit, repository.head())
+        charts_too, program_too = (
+            earlier.commit is not None and same(earlier.commit, repository.head())
+            for same in (repository.same_charts, repository.same_program)
+        )
         back = going_back(text, earlier, charts_too=charts_too)
         after = load_stack_text(self.stack, back)
         entry = Entry(
             at=self.clock(),
             title="rolled back",
-            facts=tuple(_facts(earlier, charts_too=charts_too)),
+            facts=tuple(_facts(earlier, charts_too=charts_too, program_too=program_too)),
             changes=tuple(_changes(before, after)),
         )
         files = {file: back, notes: with_entry(repository.text(notes), self.stack, entry)}
@@ -125,11 +128,15 @@ def _no_rollout(stack: str, settings: Settings) -> None:
             )
 
 
-def _facts(earlier: Earlier, *, charts_too: bool) -> list[str]:
+def _facts(earlier: Earlier, *, charts_too: bool, program_too: bool) -> list[str]:
     known = f"from commit {earlier.commit}" if earlier.commit else "from files that no commit holds"
     found = [f"back to what was deployed at {earlier.ended:%Y-%m-%d %H:%M:%S} UTC, {known}"]
     if not charts_too:
         found.append("charts stay as this program has them: to go back, revert the commit that changed them")
+    if charts_too and not program_too:
+        found.append(
+            "flags and images are made by this program, not by that of then: to go back, revert the commit that changed it"
+        )
     return found
 
 

@@ -1,7 +1,7 @@
 """Since when a stack runs what it runs, and what it ran before: read from the updates that Pulumi keeps. Pure.
 
 An update's record holds the stack's settings as they were, and the commit that it ran from. Both decide what runs: versions
-of charts, and what an image is built from, stand in the program. What can not be told apart from a change counts as one.
+of charts, an engine's flags, and what an image is built from, stand in the program. What can not be told apart from a change counts as one.
 """
 
 import json
@@ -14,7 +14,18 @@ from rehearsal.engine import Update
 from rehearsal.errors import UserError
 from settings.release import Release
 
-PROGRAM: Final = ("components/charts.py", "docker")
+CHARTS: Final = ("components/charts.py",)
+PROGRAM: Final = (
+    *CHARTS,
+    # What an engine is called with, and what stands around it in its container.
+    *("components/engine_args.py", "components/engine_files.py", "components/inference_service.py"),
+    # Its image: what is built, of what, and how it is named.
+    *("docker", "components/images.py", "components/vllm_image.py", "settings/image_build.py"),
+    *("settings/builds.py", "settings/registry.py", "settings/sources.py"),
+    # What a release holds, and what is taken where a stack file says nothing.
+    *("settings/release.py", "settings/engine.py", "settings/adapters.py", "settings/weights.py"),
+    *("settings/models.py", "settings/facts.py", "settings/data/models.yaml"),
+)
 """What of the program decides what runs, beside the settings."""
 _MODELS: Final = "models"
 _OTHERS: Final = ("addons", "builds")

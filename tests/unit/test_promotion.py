@@ -1,7 +1,9 @@
 """`vp promote` and `vp rollback` on a real checkout: what is refused, what is committed. Pulumi is stood in for."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from rehearsal.errors import UserError
 from settings import load_stack_file
 from settings.loader import load_stack_text
 from tests.promotion_stacks import FORMER, MODEL, stack_text
-from tests.unit.promotion_world import HOUR, NOW, World, make_world
+from tests.unit.promotion_world import DECIDING, HOUR, NOW, World, make_world
 from tests.unit.test_stack_edit import changed_lines
 
 pytestmark = pytest.mark.unit
@@ -93,10 +95,17 @@ def test_what_is_promoted_already_makes_no_commit(world: World) -> None:
 
 
 class TestRefused:
-    def refused(self, world: World, message: str, source: str = "dev", target: str = "staging") -> None:
+    def refused(
+        self,
+        world: World,
+        message: str,
+        source: str = "dev",
+        target: str = "staging",
+        **options: Any,  # noqa: ANN401 - of a promotion
+    ) -> None:
         branches = world.branches()
         with pytest.raises(UserError, match=message):
-            world.promoter(source, target, unasked=WHY).run()
+            world.promoter(source, target, unasked=WHY, **options).run()
         assert world.branches() == branches
         assert not (world.root / "releases").exists()
 
@@ -142,12 +151,19 @@ class TestRefused:
         world.commit()
         self.refused(world, r"for 7200 s, and staging wants 7201 s(?s:.*)fix: wait 1 s")
 
-    def test_a_source_of_other_charts(self, world: World) -> None:
-        (world.root / "components").mkdir()
-        (world.root / "components" / "charts.py").write_text("KSERVE = 2\n")
-        git(world.root, "add", "components")
-        world.commit()
-        self.refused(world, "the charts or the recipe of the image here are others")
+    @pytest.mark.parametrize("path", DECIDING)
+    def test_a_source_of_another_program(self, world: World, path: str) -> None:
+        world.change(path)
+        self.refused(world, "charts, flags or images are made otherwise here")
+
+    def test_a_source_with_other_flags_than_the_program_here_makes(self, world: World) -> None:
+        made = copy.deepcopy(world.places["dev"].shown)
+        made["release"]["models"][MODEL]["stable"]["engine_args"][-1] = "--runner=auto"
+        self.refused(
+            world,
+            rf"(?s)other flags than the program here makes.*{MODEL}: it runs --runner=pooling.*here --runner=auto",
+            made=made,
+        )
 
     def test_a_source_whose_files_no_commit_holds(self, world: World) -> None:
         world.places["dev"].past = [replace(world.places["dev"].past[0], commit=None)]
