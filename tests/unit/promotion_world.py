@@ -1,7 +1,7 @@
 """A git checkout with three small stacks, and a stand-in for the Pulumi that deployed them: what it says is the program's own."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -131,10 +131,15 @@ class World:
             **options,
         )
 
-    def rollback(self, stack: str) -> Rollback:
-        console = Console(quiet=True)
+    def rollback(self, stack: str, digest_of: Callable[[str], str | None] | None = None) -> Rollback:
+        """Make one. digest_of: what the registry says of a tag."""
         return Rollback(
-            root=self.root, stack=stack, place=self.places[stack], console=console, clock=lambda: NOW
+            root=self.root,
+            stack=stack,
+            place=self.places[stack],
+            console=Console(quiet=True),
+            clock=lambda: NOW,
+            digest_of=None if digest_of is None else lambda image: digest_of(image.tag),
         )
 
 

@@ -104,7 +104,7 @@ class TestSince:
         now = {MODEL: {"image": {"tag": "v1.1"}}}
         earlier = earlier_run("dev", updates[1:], now)
         assert earlier.models[MODEL]["image"]["digest"] == FORMER
-        assert earlier.ended == NOW - timedelta(hours=2)
+        assert earlier.update.ended == NOW - timedelta(hours=2)
 
 
 def prometheus(shares: Mapping[str, float], requests: float = 100.0) -> Prometheus:
