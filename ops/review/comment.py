@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ops.cost.difference import difference as cost_difference
-from ops.cost.tables import markdown_difference
+from ops.cost.tables import markdown_difference, unpriced_notes
 from ops.review.text import LIMIT, cut, difference, fenced, masked, one_line, shares
+from settings.cost_lines import COLUMNS
 
 MARKER: Final = "<!-- vllm-platform: review -->"
 """First line of every comment: by it the next one finds and replaces it."""
@@ -109,12 +110,16 @@ def _cost(review: StackReview) -> str:
         return "not known"
     found = _difference_of_cost(review)
     currency = review.after["cost"]["currency"]
-    if found.before is None:
-        return f"{found.total.by('expected'):,.2f} {currency} a month expected"
-    more = ", ".join(f"{column} {found.total.by(column):+,.2f}" for column in ("min", "expected", "max"))
+    left_out = "; ".join(map(one_line, unpriced_notes(found)))
     budget = review.after["cost"]["budget"]
     over = " **over its budget**" if budget and budget["problem"] else ""
-    return f"{more} {currency} a month{over}"
+    if found.before is None:
+        behind = f"; {left_out}" if left_out else ""
+        return f"{review.after['cost']['total']['expected']:,.2f} {currency} a month expected{behind}{over}"
+    if found.total.unpriced:
+        return f"not known: {left_out}{over}"
+    more = ", ".join(f"{column} {found.total.by(column) or 0:+,.2f}" for column in COLUMNS)
+    return f"{more} {currency} a month{f'; {left_out}' if left_out else ''}{over}"
 
 
 def _difference_of_cost(review: StackReview) -> Any:  # noqa: ANN401 - a Difference, named where it is made

@@ -1,15 +1,19 @@
 """The comment of a review: what stands in it, what never does, its size, and which stacks it is about."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ops.cost.report import report
 from ops.other_side import git
 from ops.review import command
 from ops.review.comment import MARKER, StackReview, comment
 from ops.review.text import LIMIT, MASK, cut, difference, fenced, masked, one_line, shares
+from settings import load_stack_file
 from tests.clones import commit, make_clone, replace
+from tests.unit.test_cost import elsewhere
 
 pytestmark = pytest.mark.unit
 
@@ -142,3 +146,21 @@ def test_what_others_did_on_the_base_meanwhile_is_no_change(clone: Path) -> None
     replace(clone / "Pulumi.prod.yaml", "environment: prod", "environment:  prod")
     commit(clone)
     assert command.touched(clone, *command.sides(clone, "main", "mine")) == ("dev",)
+
+
+def test_what_has_no_list_price_is_no_saving(root: Path) -> None:
+    path, today = root / "Pulumi.staging.yaml", dt.date(2026, 8, 1)
+    here, there = (report("staging", one, today) for one in (load_stack_file(path), elsewhere(path)))
+    unpriced = "no list price, and in no sum: "
+    for before, after, where in ((here, there, "after"), (there, here, "before")):
+        text = comment(BASE, HEAD, [reviewed(side(cost=before), side(cost=after))])
+        (row,) = [line for line in text.splitlines() if line.startswith("| cost |")]
+        assert row.startswith("| cost | not known: no list price, and in no sum: ")
+        assert f"({where})" in row
+        assert "-" + f"{here['total']['expected']:,.2f}" not in text
+    (row,) = [
+        line
+        for line in comment(BASE, HEAD, [reviewed(None, side(cost=there))]).splitlines()
+        if line.startswith("| cost |")
+    ]
+    assert f"USD a month expected; {unpriced}" in row
