@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from ops.review.comment import StackReview
 from tests.clones import commit, make_clone, replace
 
 pytestmark = pytest.mark.unit
@@ -114,13 +115,19 @@ def script(
     )
 
 
-@pytest.mark.parametrize(("command", "status"), [("echo fine", 0), ("echo broken >&2; exit 3", 3)])
+@pytest.mark.parametrize(
+    ("command", "status"), [("echo fine", 0), ("echo broken >&2; exit 3", 3), ("printf 'a part'; exit 3", 3)]
+)
 def test_a_result_is_kept_and_its_status_is_the_command_s(tmp_path: Path, command: str, status: int) -> None:
     done = script("result", tmp_path, "rehearsal", "prod", "bash", "-c", command)
     kept = (tmp_path / "results" / "prod.rehearsal.txt").read_text(encoding="utf-8")
     assert done.returncode == status
     assert kept.splitlines()[0] in command
     assert ("ended with status 3" in kept) == (status == 3)
+    # As the comment on the pull request has it.
+    empty: dict[str, Any] = {"problem": None, "files": {}, "policies": None, "cost": None}
+    review = StackReview(stack="prod", before=None, after=empty, results={"rehearsal": kept})
+    assert review.refused == (status == 3)
 
 
 def test_pulumi_is_called_on_the_state_of_the_stack_s_own_file(
