@@ -20,13 +20,15 @@ _SECRETS: Final = (
     r"(?<=://)[^\s/:@\"']*:[^\s/\"']+(?=@)",  # user and password of an address
     r"\bv1:[A-Za-z0-9+/=]{8,}:[A-Za-z0-9+/=]{8,}",  # what Pulumi encrypted
     r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",  # signed tokens
+    r"(?<=[Bb]earer )(?=\S*[0-9])[A-Za-z0-9._~+/-]{16,}=*",  # what stands in a header
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
 )
 _PATTERN: Final = re.compile("|".join(_SECRETS), re.DOTALL)
-# What holds a secret, by its name, and the value behind it. Names that go on (secretName, max_tokens) hold none.
+# What holds a secret, by its name, and the value behind it. Names that go on (secretName, max_tokens) hold none,
+# nor does the switch `--secret` of `pulumi config set`.
 _HOLDER: Final = r"(?:secret(?:[ _-]?(?:access)?[_-]?key)?|token|password|passwd|passphrase|pwd|api[_-]?key|access[_-]?key|private[_-]?key)"
 _HELD: Final = re.compile(
-    rf"""(?P<name>(?:{_HOLDER}["']?[ \t]*(?:=(?!=)|:(?!:))|(?<!\S)--[\w-]{{0,40}}?{_HOLDER}(?=[ \t]+[^-\s])|\bbearer(?=[ \t]))[ \t]*)"""
+    rf"""(?P<name>(?:{_HOLDER}["']?[ \t]*(?:=(?!=)|:(?!:))|(?<!\S)--(?!secret[ \t])[\w-]{{0,40}}?{_HOLDER}(?=[ \t]+[^-\s]))[ \t]*)"""
     r"""(?P<value>"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|\S+)""",
     re.IGNORECASE,
 )
@@ -35,7 +37,7 @@ _REFERENCE: Final = re.compile(r"(?:existing|pull|tls|ca)[_-]?secret\b", re.IGNO
 _LONGEST_REFERENCE: Final = 10
 # What stands where a secret could: nothing, a switch, what is masked already, or what is filled in later.
 _HARMLESS: Final = re.compile(
-    r"""(?:true|false|null|none|""|''|\[(?:secret|masked)\]|\[known|output<\S*|\$[{(]\S*|[\[{(<]+)[\]}),;]*""",
+    r"""(?:true|false|null|none|""|''|\[(?:secret|masked)\]|\[known|output<\S*|\$[{(]\S*|[\[{(<]+)[\]}),;:.`]*""",
     re.IGNORECASE,
 )
 _SECRET_NAME: Final = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|PRIVATE_KEY", re.IGNORECASE)
