@@ -98,8 +98,15 @@ def review(
     out: Annotated[
         Path | None, typer.Option(help="Write the comment to this file.", show_default=False)
     ] = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(help="A result that must be there: rehearsal, preview. May be repeated."),
+    ] = None,
     touched: Annotated[
-        bool, typer.Option("--touched", help="Print the touched stacks as JSON, and end.")
+        bool, typer.Option("--touched", help="Print the touched stacks that are there as JSON, and end.")
+    ] = False,
+    deployable: Annotated[
+        bool, typer.Option("--deployable", help="With --touched: only those that a pipeline can deploy.")
     ] = False,
 ) -> None:
     """Show what a change does to each stack it touches: checks, render, policies, cost, fit. Markdown, for a pull request."""
@@ -110,9 +117,12 @@ def review(
     if touched:
         import json
 
-        typer.echo(json.dumps(command.touched(root, *command.sides(root, base, head))))
+        found = command.there(root, *command.sides(root, base, head), deployable=deployable)
+        typer.echo(json.dumps(found))
         return
-    text, refused = command.review(root, base, head, stacks=stack or [], results=results)
+    text, refused = command.review(
+        root, base, head, stacks=stack or [], results=results, expected=expect or []
+    )
     if out is None:
         typer.echo(text, nl=False)
     else:

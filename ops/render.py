@@ -161,8 +161,13 @@ def graph_json(graph: ProgramGraph) -> str:
 
 def outputs_json(graph: ProgramGraph) -> str:
     """Return what the stack exports."""
+    return _json(outputs_of(graph))
+
+
+def outputs_of(graph: ProgramGraph) -> dict[str, Any]:
+    """Return what the stack exports, by name."""
     stacks = [node["urn"] for node in graph.resources if node["type"] == STACK_TYPE]
-    return _json({name: value for urn in stacks for name, value in graph.outputs.get(urn, {}).items()})
+    return {name: value for urn in stacks for name, value in graph.outputs.get(urn, {}).items()}
 
 
 def _object_name(document: Mapping[str, Any]) -> str:

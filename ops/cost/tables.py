@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ops.cost.difference import SUM, Change, Difference
+from ops.cost.difference import SUM, Change, Difference, Side
 from settings.cost_lines import COLUMNS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+_NOT_KNOWN: Final = "not known"
 _LINES: Final = ("group", "what", ">quantity", "unit", *(f">{column}" for column in COLUMNS))
 _MODELS: Final = (
     *("model", "pool", ">replicas"),
@@ -67,7 +68,7 @@ def _model(row: Mapping[str, Any]) -> list[str]:
     return [
         *(row["name"], row["pool"], _range(row["replicas"])),
         *(_money(row["monthly"], column) for column in COLUMNS),
-        "not known" if row["replica_monthly"] is None else f"{row['replica_monthly']:,.2f}",
+        _NOT_KNOWN if row["replica_monthly"] is None else f"{row['replica_monthly']:,.2f}",
         "-" if per_million is None else f"{per_million:,.3f}",
     ]
 
@@ -105,6 +106,7 @@ def _difference_tables(found: Difference) -> Iterable[Table]:
 def _difference_notes(found: Difference) -> Iterable[str]:
     if found.before is None:
         yield f"{found.stack}: the other side has no estimate: {found.why or 'the stack is new'}"
+    yield from unpriced_notes(found)
     if found.after is not None:
         if found.before is None:
             total = found.after["total"]
@@ -117,17 +119,34 @@ def _difference_notes(found: Difference) -> Iterable[str]:
             yield f"warning: {warning}"
 
 
+def unpriced_notes(found: Difference) -> Iterable[str]:
+    """Yield what has no list price, a line for each side that has such a thing."""
+    for side, names in found.unpriced.items():
+        if names:
+            yield f"no list price, and in no sum: {', '.join(names)} ({side})"
+
+
 def _change(change: Change) -> list[str]:
+    sides: tuple[tuple[Side, Mapping[str, float] | None], ...] = (
+        ("before", change.before),
+        ("after", change.after),
+    )
     return [
         change.name,
-        _money(change.before, "expected") if change.before else "-",
-        _money(change.after, "expected") if change.after else "-",
-        *(f"{change.by(column):+,.2f}" for column in COLUMNS),
+        *(
+            _money(amounts, "expected") if amounts or side in change.unpriced else "-"
+            for side, amounts in sides
+        ),
+        *(_more(change.by(column)) for column in COLUMNS),
     ]
 
 
+def _more(amount: float | None) -> str:
+    return _NOT_KNOWN if amount is None else f"{amount:+,.2f}"
+
+
 def _money(span: Mapping[str, float] | None, column: str) -> str:
-    return "not known" if span is None else f"{span[column]:,.2f}"
+    return _NOT_KNOWN if span is None else f"{span[column]:,.2f}"
 
 
 def _range(span: Mapping[str, float]) -> str:

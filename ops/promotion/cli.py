@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
-from ops.promotion.promote import Promoter, Side
+from ops.promotion.promote import CRANE, Promoter, Side
+from ops.promotion.registry import Registries
 from ops.promotion.rollback import Rollback
 from ops.rollout.place import place_of
 from ops.rollout.view import output_console
 from rehearsal.errors import UserError
+from rehearsal.toolchain import ensure_tools
+from settings.registry import Image
 
 LEAST_REASON = 10
 """Characters: a reviewer reads it."""
@@ -48,4 +51,16 @@ def rollback(stack: str, root: Path, *, at_once: bool, rehearsal: bool) -> int:
     console = output_console()
     side = Side.of(root, stack)
     place = place_of(stack, root, console, side.settings, rehearsal=rehearsal)
-    return Rollback(root=root, stack=stack, place=place, console=console).run(at_once=at_once)
+    host = side.settings.registry.host
+
+    def digest_of(image: Image) -> str | None:
+        crane = ensure_tools([CRANE], console).bin(CRANE)
+        return Registries(crane=crane, source=host, target=host).digest_of(image)
+
+    return Rollback(
+        root=root,
+        stack=stack,
+        place=place,
+        console=console,
+        digest_of=None if rehearsal else digest_of,
+    ).run(at_once=at_once)

@@ -6,15 +6,17 @@ Also the same commit on the branch that is checked out, for what shall be deploy
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ops.promotion.updates import PROGRAM
+from ops.promotion.updates import CHARTS, IMAGES, PROGRAM
 from rehearsal.errors import UserError
 
 GIT_SECONDS: Final = 120
+NAMED: Final = 10
+"""Files that a refusal names; of more it says how many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +44,12 @@ class Repository:
             )
 
     def same_program(self, one: str, other: str) -> bool:
-        """Tell whether two commits have the same charts and the same recipe of images; False where one is not here."""
-        return self._run("diff", "--quiet", one, other, "--", *PROGRAM).returncode == 0
+        """Tell whether two commits make the same charts, flags and images; False where one is not here."""
+        return self._same(one, other, PROGRAM)
+
+    def same_charts(self, one: str, other: str) -> bool:
+        """Tell whether two commits install the same charts; False where one is not here."""
+        return self._same(one, other, CHARTS)
 
     def commit(self, files: Mapping[str, str], message: str) -> str:
         """Make a commit on top of the last one that changes these files alone, and return it. No branch moves yet."""
@@ -71,6 +77,25 @@ class Repository:
         """Move the branch that is checked out on to a commit made on top of it, and bring its files to the working tree."""
         self._git("update-ref", "-m", "vp rollback --now", "HEAD", commit, self.head())
         self._git("checkout", "HEAD", "--", *names)
+
+    def same_images(self, one: str, other: str) -> bool:
+        """Tell whether two commits build images alike; False where one is not here."""
+        return self._same(one, other, IMAGES)
+
+    def refuse_any_change(self) -> None:
+        """Raise UserError where anything of the project differs from the last commit, or no commit holds it."""
+        listed = self._git("status", "--porcelain", "--untracked-files=all", "--no-renames", "-z", "--", ".")
+        names = [entry[3:] for entry in listed.split("\0") if entry]
+        if names:
+            more = "" if len(names) <= NAMED else f" and {len(names) - NAMED} more"
+            raise UserError(
+                f"{', '.join(names[:NAMED])}{more} {'has' if len(names) == 1 else 'have'} changes that are not committed, "
+                "and what is deployed at once is all that stands here.\n"
+                "fix: commit or stash them, files that are new too (`git stash --include-untracked`)"
+            )
+
+    def _same(self, one: str, other: str, paths: Sequence[str]) -> bool:
+        return self._run("diff", "--quiet", one, other, "--", *paths).returncode == 0
 
     def _bytes(self, name: str) -> str | None:
         path = self.root / name

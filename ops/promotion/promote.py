@@ -3,21 +3,23 @@
 Nothing is deployed here. Everything that can refuse comes before the first thing that is written.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
+from ops.program_graph import program_graph
 from ops.promotion.commits import Repository
 from ops.promotion.notes import Entry, notes_of, with_entry
 from ops.promotion.registry import Registries
-from ops.promotion.release_set import ReleaseSet, not_as_written, running_set
+from ops.promotion.release_set import ReleaseSet, not_as_made, not_as_written, running_set
 from ops.promotion.slo import judge_model
 from ops.promotion.target_file import Proposal, propose
 from ops.promotion.updates import Run, current_run
+from ops.render import outputs_of
 from ops.rollout.place import Place, in_cluster
 from ops.rollout.prometheus import Prometheus, PrometheusError, at_address
 from ops.stack_edit import read_exactly
@@ -59,7 +61,7 @@ class Promoter:
     """One promotion. place: where the source runs.
 
     rehearsal: that place is a rehearsal. prometheus: the address of another one than the source's own.
-    unasked: why its objectives are not asked for; None asks.
+    unasked: why its objectives are not asked for; None asks. made: what the program here would export for the source; None asks it.
     """
 
     root: Path
@@ -70,6 +72,7 @@ class Promoter:
     rehearsal: bool = False
     prometheus: str | None = None
     unasked: str | None = None
+    made: Callable[[], Mapping[str, Any]] | None = None
     clock: Callable[[], datetime] = field(default=_now)
 
     def check(self) -> int:
@@ -152,10 +155,11 @@ class Promoter:
         run = current_run(self.source.name, self.place.pulumi().updates(), repository.same_program)
         if run.commit is None or not repository.same_program(run.commit, repository.head()):
             raise UserError(
-                f"{self.source.name} was deployed from {run.commit or 'files that no commit holds'}, and the charts or the "
-                "recipe of the image here are others: what would be deployed has not run there.\n"
+                f"{self.source.name} was deployed from {run.commit or 'files that no commit holds'}, and charts, flags or "
+                "images are made otherwise here: what would be deployed has not run there.\n"
                 f"fix: deploy {self.source.name} from this commit, or check out the one that it runs"
             )
+        self._refuse_other_flags()
         age = (self.clock() - run.since).total_seconds()
         if age < promotion.soak_seconds:
             raise UserError(
@@ -164,6 +168,18 @@ class Promoter:
                 f"fix: wait {promotion.soak_seconds - age:.0f} s"
             )
         return run
+
+    def _refuse_other_flags(self) -> None:
+        """Raise UserError where engines run with other flags than the program here makes: whatever of it decided them."""
+        made = self.made or (lambda: outputs_of(program_graph(self.source.name, self.root)))
+        differing = not_as_made(self.place.pulumi().outputs(), made())
+        if differing:
+            raise UserError(
+                f"{self.source.name} runs other flags than the program here makes of {self.source.file}, so they have not run "
+                "there:\n"
+                + "".join(f"  {line}\n" for line in differing)
+                + f"fix: deploy {self.source.name} from this commit, or check out the one that it runs"
+            )
 
     def _since(self, run: Run, promotion: Promotion) -> str:
         age = (self.clock() - run.since).total_seconds()

@@ -44,6 +44,10 @@ class Registries:
         self._verify(self.target, image)
         return f"{_named(self.target, image)}: {'copied' if found is None else 'there already'}"
 
+    def digest_of(self, image: Image) -> str | None:
+        """Return which image the tag is in the source; None where it has none. Raises UserError where it does not say."""
+        return self._digest(f"{self.source}/{image.repository}:{image.tag}")
+
     def _verify(self, host: str, image: Image) -> None:
         """Hold what a registry answers against the digest: it is the answer's own checksum. Raises UserError."""
         name = _named(host, image)

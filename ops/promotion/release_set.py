@@ -86,6 +86,31 @@ def not_as_written(running: ReleaseSet, settings: Settings) -> list[str]:
     return sorted(found)
 
 
+def not_as_made(outputs: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
+    """Return where an engine runs with other flags than a program makes of the same settings, a line for each model.
+
+    outputs: of the stack as it runs. made: what the program would export.
+    """
+    found: list[str] = []
+    here = _flags(made)
+    for name, flags in sorted(_flags(outputs).items()):
+        then, now = (
+            [flag for flag in one if flag not in other]
+            for one, other in ((flags, here.get(name, [])), (here.get(name, []), flags))
+        )
+        # In another order they may mean something else.
+        if flags != here.get(name):
+            pairs = (("it runs", then), ("made here", now))
+            said = [f"{word} {' '.join(some)}" for word, some in pairs if some]
+            found.append(f"{name}: {', '.join(said) or 'the same flags in another order'}")
+    return found
+
+
+def _flags(outputs: Mapping[str, Any]) -> dict[str, list[str]]:
+    models = cast("Mapping[str, Any]", outputs.get(OUTPUT, {}).get("models", {}))
+    return {name: list(versions["stable"].get("engine_args", ())) for name, versions in models.items()}
+
+
 def differences(first: Release, second: Release, one: str, other: str) -> Iterator[str]:
     """Yield where two releases differ, with both values. one, other: words before each of them."""
     for name in Release.model_fields:

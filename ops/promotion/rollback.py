@@ -11,10 +11,11 @@ from typing import Any, cast
 
 from rich.console import Console
 
+from ops.promotion.built import DigestOf, by_digests
 from ops.promotion.commits import Repository
 from ops.promotion.notes import Entry, notes_of, with_entry
 from ops.promotion.release_set import differences, written_release
-from ops.promotion.updates import Earlier, earlier_run, release_of
+from ops.promotion.updates import Earlier, earlier_run, parsed, release_of
 from ops.rollout.place import Place
 from ops.stack_edit import Step, read_exactly, remove, set_value
 from rehearsal.errors import UserError
@@ -33,12 +34,13 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Rollback:
-    """One way back of one stack. place: where it runs."""
+    """One way back of one stack. place: where it runs. digest_of: asks its registry; None where there is none to ask."""
 
     root: Path
     stack: str
     place: Place
     console: Console
+    digest_of: DigestOf | None = None
     clock: Callable[[], datetime] = field(default=_now)
 
     def run(self, *, at_once: bool) -> int:
@@ -46,22 +48,24 @@ class Rollback:
         repository = Repository(root=self.root)
         file, notes = f"Pulumi.{self.stack}.yaml", notes_of(self.stack)
         repository.refuse_changes(file, notes)
+        if at_once:
+            repository.refuse_any_change()
         before = load_stack_file(self.root / file)
         _no_rollout(self.stack, before)
         text = read_exactly(self.root / file)
-        now = _entries(text)
-        earlier = earlier_run(
-            self.stack,
-            self.place.pulumi().updates(),
-            {name: release_of(entry) for name, entry in now.items()},
+        now = {name: release_of(entry) for name, entry in _entries(text).items()}
+        earlier = earlier_run(self.stack, self.place.pulumi().updates(), now)
+        earlier = by_digests(self.stack, earlier, now, repository.same_images, self.digest_of)
+        charts_too, program_too = (
+            earlier.commit is not None and same(earlier.commit, repository.head())
+            for same in (repository.same_charts, repository.same_program)
         )
-        charts_too = earlier.commit is not None and repository.same_program(earlier.commit, repository.head())
         back = going_back(text, earlier, charts_too=charts_too)
         after = load_stack_text(self.stack, back)
         entry = Entry(
             at=self.clock(),
             title="rolled back",
-            facts=tuple(_facts(earlier, charts_too=charts_too)),
+            facts=tuple(_facts(earlier, charts_too=charts_too, program_too=program_too)),
             changes=tuple(_changes(before, after)),
         )
         files = {file: back, notes: with_entry(repository.text(notes), self.stack, entry)}
@@ -92,7 +96,7 @@ def going_back(text: str, earlier: Earlier, *, charts_too: bool) -> str:
     """
     for name, now in _entries(text).items():
         then, current = earlier.models.get(name), release_of(now)
-        for key in Release.model_fields if then is not None else ():
+        for key in _differing(then, current) if then is not None else ():
             path: list[Step] = ["config", _MODELS, ("name", name), key]
             if then is not None and key in then and then[key] != current.get(key):
                 text = set_value(text, path, then[key])
@@ -111,6 +115,13 @@ def going_back(text: str, earlier: Earlier, *, charts_too: bool) -> str:
     )
 
 
+def _differing(then: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+    """Return the parts of a release that are others; a default that is written out stays."""
+    one, other = parsed(then), parsed(current)
+    known = isinstance(one, Release) and isinstance(other, Release)
+    return [key for key in Release.model_fields if not known or getattr(one, key) != getattr(other, key)]
+
+
 def _entries(text: str) -> dict[str, Mapping[str, Any]]:
     document = cast("Mapping[str, Any]", stack_yaml.load(text))
     return {str(entry["name"]): entry for entry in document["config"][_MODELS]}
@@ -125,11 +136,15 @@ def _no_rollout(stack: str, settings: Settings) -> None:
             )
 
 
-def _facts(earlier: Earlier, *, charts_too: bool) -> list[str]:
+def _facts(earlier: Earlier, *, charts_too: bool, program_too: bool) -> list[str]:
     known = f"from commit {earlier.commit}" if earlier.commit else "from files that no commit holds"
-    found = [f"back to what was deployed at {earlier.ended:%Y-%m-%d %H:%M:%S} UTC, {known}"]
+    found = [f"back to what was deployed at {earlier.update.ended:%Y-%m-%d %H:%M:%S} UTC, {known}"]
     if not charts_too:
         found.append("charts stay as this program has them: to go back, revert the commit that changed them")
+    if charts_too and not program_too:
+        found.append(
+            "flags and images are made by this program, not by that of then: to go back, revert the commit that changed it"
+        )
     return found
 
 

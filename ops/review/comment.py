@@ -1,53 +1,61 @@
 """The comment: one section a stack, everything long behind a line that opens it, never more than GitHub takes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ops.cost.difference import difference as cost_difference
-from ops.cost.tables import markdown_difference
-from ops.review.text import LIMIT, cut, difference, fenced, masked, one_line, shares
+from ops.cost.tables import markdown_difference, unpriced_notes
+from ops.review.text import LIMIT, cut, difference, fenced, masked, one_line, printed, shares
+from settings.cost_lines import COLUMNS
 
 MARKER: Final = "<!-- vllm-platform: review -->"
 """First line of every comment: by it the next one finds and replaces it."""
 # For what stands around a block that is cut, and for the line that says so.
 _MARGIN: Final = 200
+_ENDED: Final = re.compile(r"ended with status ([0-9]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackReview:
     """Both sides of one stack, as `ops.review.side` describes them; None where it is not there, `why` says why.
 
-    results: what a rehearsal or a preview printed, by what it is called.
+    results: what a rehearsal or a preview printed, by what it is called; None of one that left nothing, though it should have.
     """
 
     stack: str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
     why: str = ""
-    results: Mapping[str, str] = field(default_factory=dict[str, str])
+    results: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
 
     @property
     def refused(self) -> bool:
-        """Whether the stack, as it would be, can not be deployed."""
+        """Whether the stack, as it would be, can not be deployed, or a rehearsal or a preview of it failed."""
         after = self.after
         if after is None:
             return False
         policies, cost = after["policies"], after.get("cost")
         over = cost is not None and cost["budget"] is not None and cost["budget"]["problem"] is not None
-        return after["problem"] is not None or over or bool(policies and policies["refused"])
+        failed = any(text is not None and _status(text) for text in self.results.values())
+        return after["problem"] is not None or over or failed or bool(policies and policies["refused"])
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Block:
-    """Something that opens. `fence`: a language, for text that others wrote; None for Markdown of ours."""
+    """Something that opens. `fence`: a language, for text that others wrote; None for Markdown of ours.
+
+    keep: the part that stays where there is no room for all. A log says at its end what went wrong.
+    """
 
     title: str
     text: str
     fence: str | None = None
+    keep: Literal["start", "end"] = "start"
 
     def markdown(self, room: int) -> str:
-        text = cut(self.text, max(0, room))
+        text = cut(self.text, max(0, room), self.keep)
         body = text if self.fence is None else fenced(text, self.fence)
         return f"<details><summary>{self.title}</summary>\n\n{body}\n\n</details>"
 
@@ -74,9 +82,24 @@ def _heading(review: StackReview) -> str:
         return f"### {one_line(review.stack)}\n\nThe stack is removed.\n"
     rows = [("checks", _checks(after)), ("policies", _policies(after)), ("changes", _changes(review))]
     rows.append(("cost", _cost(review)))
-    rows += [(name, "see below" if text else "nothing was printed") for name, text in review.results.items()]
+    rows += [(name, _result(text)) for name, text in review.results.items()]
     table = "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {said} |" for name, said in rows)])
     return f"### {one_line(review.stack)}\n\n{table}\n"
+
+
+def _result(text: str | None) -> str:
+    if text is None:
+        return "**not run**: it ended before it could say anything"
+    status = _status(text)
+    if status:
+        return f"**failed** (status {status}), see below"
+    return "passed, see below" if text.strip() else "passed, and printed nothing"
+
+
+def _status(text: str) -> int:
+    """Return how a command ended, from the last line of what it printed: `.ci/result` writes it there, of a failure alone."""
+    found = _ENDED.fullmatch(text.rstrip().rpartition("\n")[2])
+    return int(found[1]) if found else 0
 
 
 def _checks(after: Mapping[str, Any]) -> str:
@@ -109,12 +132,16 @@ def _cost(review: StackReview) -> str:
         return "not known"
     found = _difference_of_cost(review)
     currency = review.after["cost"]["currency"]
-    if found.before is None:
-        return f"{found.total.by('expected'):,.2f} {currency} a month expected"
-    more = ", ".join(f"{column} {found.total.by(column):+,.2f}" for column in ("min", "expected", "max"))
+    left_out = "; ".join(map(one_line, unpriced_notes(found)))
     budget = review.after["cost"]["budget"]
     over = " **over its budget**" if budget and budget["problem"] else ""
-    return f"{more} {currency} a month{over}"
+    if found.before is None:
+        behind = f"; {left_out}" if left_out else ""
+        return f"{review.after['cost']['total']['expected']:,.2f} {currency} a month expected{behind}{over}"
+    if found.total.unpriced:
+        return f"not known: {left_out}{over}"
+    more = ", ".join(f"{column} {found.total.by(column) or 0:+,.2f}" for column in COLUMNS)
+    return f"{more} {currency} a month{f'; {left_out}' if left_out else ''}{over}"
 
 
 def _difference_of_cost(review: StackReview) -> Any:  # noqa: ANN401 - a Difference, named where it is made
@@ -142,7 +169,9 @@ def _blocks(review: StackReview) -> list[_Block]:
         lines = [f"{one['level']} {one['rule']}: {one['message']}" for one in policies["violations"]]
         blocks.append(_Block(title="policies", text="\n".join(lines), fence="text"))
     blocks += [
-        _Block(title=one_line(name), text=text, fence="text") for name, text in review.results.items() if text
+        _Block(title=one_line(name), text=printed(text), fence="text", keep="end")
+        for name, text in review.results.items()
+        if text
     ]
     return blocks
 

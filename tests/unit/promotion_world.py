@@ -1,7 +1,7 @@
 """A git checkout with three small stacks, and a stand-in for the Pulumi that deployed them: what it says is the program's own."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,13 @@ from tests.promotion_stacks import STACKS, stack_path, stack_text
 
 NOW: Final = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 HOUR: Final = timedelta(hours=1)
+DECIDING: Final = (
+    *("components/charts.py", "components/engine_args.py", "components/engine_files.py"),
+    *("components/images.py", "components/inference_service.py", "components/vllm_image.py"),
+    *("docker/vllm/Dockerfile", "settings/adapters.py", "settings/builds.py", "settings/data/models.yaml"),
+    *("settings/engine.py", "settings/image_build.py", "settings/models.py", "settings/weights.py"),
+)
+"""Files of the program that have a say in what an engine is: its flags, its image, the charts beside it."""
 
 
 def outputs_of(settings: Settings, digests: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -99,10 +106,19 @@ class World:
         git(self.root, "commit", "--quiet", "--all", "--message", message)
         return self.head
 
+    def change(self, path: str) -> str:
+        """Commit another content of a file of the program."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{file.read_text() if file.is_file() else ''}more\n")
+        git(self.root, "add", path)
+        return self.commit()
+
     def branches(self) -> list[str]:
         return git(self.root, "branch", "--format=%(refname:short)").split()
 
     def promoter(self, source: str, target: str, **options: Any) -> Promoter:  # noqa: ANN401
+        made = options.pop("made", None) or self.places[source].shown
         return Promoter(
             root=self.root,
             source=Side.of(self.root, source),
@@ -111,13 +127,19 @@ class World:
             console=options.pop("console", Console(quiet=True)),
             rehearsal=True,
             clock=lambda: NOW,
+            made=lambda: made,
             **options,
         )
 
-    def rollback(self, stack: str) -> Rollback:
-        console = Console(quiet=True)
+    def rollback(self, stack: str, digest_of: Callable[[str], str | None] | None = None) -> Rollback:
+        """Make one. digest_of: what the registry says of a tag."""
         return Rollback(
-            root=self.root, stack=stack, place=self.places[stack], console=console, clock=lambda: NOW
+            root=self.root,
+            stack=stack,
+            place=self.places[stack],
+            console=Console(quiet=True),
+            clock=lambda: NOW,
+            digest_of=None if digest_of is None else lambda image: digest_of(image.tag),
         )
 
 

@@ -11,13 +11,14 @@ import yaml
 from rich.console import Console
 
 from ops.cost.command import Output, cost
-from ops.cost.difference import difference
+from ops.cost.difference import as_values, difference
 from ops.cost.report import report
 from ops.cost.tables import markdown_difference
 from settings import Settings, SettingsError, build, load_stack_file
 from settings.cost_lines import COLUMNS, always
 from settings.estimate import budget_problem, estimate
 from settings.facts import Prices, prices
+from settings.loader import load_stack_text
 from settings.price_list import price_warnings, service_prices
 
 pytestmark = pytest.mark.unit
@@ -265,3 +266,66 @@ def test_each_side_of_a_change_has_its_own_prices(root: Path) -> None:
     found = difference("dev", report("dev", stack, today), report("dev", stack, today, dearer))
     assert [change.name for change in found.lines] == ["nodes: system, c6i.2xlarge"]
     assert found.total.by("max") == pytest.approx(2 * (1 - 0.34) * HOURS)
+
+
+def elsewhere(stack: Path) -> Settings:
+    """A stack moved to a region that has no prices."""
+    text = stack.read_text(encoding="utf-8")
+    return load_stack_text(stack.stem.partition(".")[2], text.replace("us-east-1", "eu-west-1"))
+
+
+class TestUnpriced:
+    """What has no list price is neither nothing nor a saving."""
+
+    today = dt.date(2026, 8, 1)
+
+    def reports(self, root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        path = root / "Pulumi.staging.yaml"
+        here, there = (report("staging", one, self.today) for one in (load_stack_file(path), elsewhere(path)))
+        return here, there
+
+    @pytest.mark.parametrize("way", ["away", "back"])
+    def test_a_difference_is_not_known_where_a_side_has_no_price(self, root: Path, way: str) -> None:
+        here, there = self.reports(root)
+        found = difference("staging", *((here, there) if way == "away" else (there, here)))
+        assert there["unpriced"]
+        nodes = [change for change in found.lines if change.name.startswith("nodes: ")]
+        assert nodes
+        assert {change.by(column) for change in (*nodes, found.total) for column in COLUMNS} == {None}
+        side = "after" if way == "away" else "before"
+        text = markdown_difference(found)
+        assert f"no list price, and in no sum: {', '.join(there['unpriced'])} ({side})" in text
+        sums = [f"{one['total']['expected']:,.2f}" for one in (here, there)]
+        both = " | ".join(sums if way == "away" else reversed(sums))
+        assert f"| sum | {both} | not known | not known | not known |" in text
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {nodes[0].name} |")]
+        assert row.count("not known") == 4
+
+    def test_a_new_line_without_a_price_is_shown(self, root: Path) -> None:
+        _, there = self.reports(root)
+        without = {**there, "lines": there["lines"][1:], "unpriced": there["unpriced"][1:]}
+        assert there["lines"][0]["monthly"] is None
+        found = difference("staging", without, there)
+        name = f"{there['lines'][0]['group']}: {there['lines'][0]['name']}"
+        assert [change.name for change in found.lines] == [name]
+        text = markdown_difference(found)
+        assert f"| {name} | - | not known | not known | not known | not known |" in text
+        gone = markdown_difference(difference("staging", there, without))
+        assert f"| {name} | not known | - | not known | not known | not known |" in gone
+
+    def test_what_has_no_price_on_either_side_and_is_the_same_is_no_difference(self, root: Path) -> None:
+        _, there = self.reports(root)
+        found = difference("staging", there, there)
+        assert found.lines == found.models == ()
+        assert found.total.by("expected") == 0
+        more = [{**there["lines"][0], "quantity": dict.fromkeys(COLUMNS, 99)}, *there["lines"][1:]]
+        other = difference("staging", there, {**there, "lines": more})
+        assert len(other.lines) == 1
+        assert other.total.by("expected") is None
+
+    def test_as_values_they_are_told_apart(self, root: Path) -> None:
+        here, there = self.reports(root)
+        total = as_values(difference("staging", here, there))["difference"]
+        assert total["total"]["more"] == dict.fromkeys(COLUMNS)
+        nodes = next(line for line in total["lines"] if line["name"].startswith("nodes: "))
+        assert (nodes["after"], nodes["unpriced"]) == (None, ["after"])

@@ -1,7 +1,9 @@
 """`vp promote` and `vp rollback` on a real checkout: what is refused, what is committed. Pulumi is stood in for."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from rehearsal.errors import UserError
 from settings import load_stack_file
 from settings.loader import load_stack_text
 from tests.promotion_stacks import FORMER, MODEL, stack_text
-from tests.unit.promotion_world import HOUR, NOW, World, make_world
+from tests.unit.promotion_world import DECIDING, HOUR, NOW, World, make_world
 from tests.unit.test_stack_edit import changed_lines
 
 pytestmark = pytest.mark.unit
@@ -93,10 +95,17 @@ def test_what_is_promoted_already_makes_no_commit(world: World) -> None:
 
 
 class TestRefused:
-    def refused(self, world: World, message: str, source: str = "dev", target: str = "staging") -> None:
+    def refused(
+        self,
+        world: World,
+        message: str,
+        source: str = "dev",
+        target: str = "staging",
+        **options: Any,  # noqa: ANN401 - of a promotion
+    ) -> None:
         branches = world.branches()
         with pytest.raises(UserError, match=message):
-            world.promoter(source, target, unasked=WHY).run()
+            world.promoter(source, target, unasked=WHY, **options).run()
         assert world.branches() == branches
         assert not (world.root / "releases").exists()
 
@@ -142,12 +151,19 @@ class TestRefused:
         world.commit()
         self.refused(world, r"for 7200 s, and staging wants 7201 s(?s:.*)fix: wait 1 s")
 
-    def test_a_source_of_other_charts(self, world: World) -> None:
-        (world.root / "components").mkdir()
-        (world.root / "components" / "charts.py").write_text("KSERVE = 2\n")
-        git(world.root, "add", "components")
-        world.commit()
-        self.refused(world, "the charts or the recipe of the image here are others")
+    @pytest.mark.parametrize("path", DECIDING)
+    def test_a_source_of_another_program(self, world: World, path: str) -> None:
+        world.change(path)
+        self.refused(world, "charts, flags or images are made otherwise here")
+
+    def test_a_source_with_other_flags_than_the_program_here_makes(self, world: World) -> None:
+        made = copy.deepcopy(world.places["dev"].shown)
+        made["release"]["models"][MODEL]["stable"]["engine_args"][-1] = "--runner=auto"
+        self.refused(
+            world,
+            rf"(?s)other flags than the program here makes.*{MODEL}: it runs --runner=pooling.*here --runner=auto",
+            made=made,
+        )
 
     def test_a_source_whose_files_no_commit_holds(self, world: World) -> None:
         world.places["dev"].past = [replace(world.places["dev"].past[0], commit=None)]
@@ -192,6 +208,74 @@ class TestRollback:
         past[0] = replace(past[0], result="failed")
         assert world.rollback("staging").run(at_once=True) == 0
         assert world.read("staging") == before
+
+    def test_a_default_that_is_written_out_makes_no_other_set(self, world: World) -> None:
+        seqs = "        max_num_seqs: 16 # at once\n"
+        good = world.read("staging").replace(seqs, f"{seqs}        max_model_len: 4096\n")
+        bad = good.replace("4096", "8192")
+        for hours, text in ((3, good), (2, bad), (1, bad.replace(seqs, f"{seqs}        dtype: auto\n"))):
+            world.write("staging", text)
+            world.places["staging"].up(NOW - hours * HOUR, world.commit())
+        world.places["staging"].past.pop()  # what was deployed at first
+        assert world.rollback("staging").run(at_once=False) == 0
+        (branch,) = [name for name in world.branches() if name.startswith("rollback/")]
+        assert load_stack_text("staging", git(world.root, "show", f"{branch}:Pulumi.staging.yaml")).models[
+            0
+        ].engine == (load_stack_text("staging", good).models[0].engine)
+        notes = git(world.root, "show", f"{branch}:releases/staging.md")
+        assert f"{MODEL}: engine.max_model_len: was 8192, now 4096" in notes
+
+    def built(self, world: World) -> None:
+        """Deploy an image of dev's that is built there, and then the next one, with other flags."""
+        for hours, tag, seqs in ((3, "v1.1", 8), (2, "v1.2", 16)):
+            text = stack_text("dev", tag=tag, max_num_seqs=seqs)
+            world.write("dev", text.replace(f'        digest: "{FORMER}"\n', "        build: true\n"))
+            world.places["dev"].up(NOW - hours * HOUR, world.commit())
+
+    def test_an_image_that_was_built_comes_back_by_its_digest(self, world: World) -> None:
+        self.built(world)
+        assert world.rollback("dev", digest_of={"v1.1": NEW}.get).run(at_once=True) == 0
+        (model,) = load_stack_file(world.root / "Pulumi.dev.yaml").models
+        assert (model.image.tag, model.image.digest, model.image.build) == ("v1.1", NEW, False)
+        assert model.engine.max_num_seqs == 8
+
+    def test_so_does_one_of_which_only_the_flags_were_others(self, world: World) -> None:
+        self.built(world)
+        world.write("dev", world.read("dev").replace("max_num_seqs: 16", "max_num_seqs: 4"))
+        world.places["dev"].up(NOW - HOUR, world.commit())
+        assert world.rollback("dev", digest_of={"v1.2": NEW}.get).run(at_once=True) == 0
+        (model,) = load_stack_file(world.root / "Pulumi.dev.yaml").models
+        assert (model.image.tag, model.image.digest, model.engine.max_num_seqs) == ("v1.2", NEW, 16)
+
+    def test_an_image_that_the_registry_does_not_have_is_refused(self, world: World) -> None:
+        self.built(world)
+        text, head = world.read("dev"), world.head
+        with pytest.raises(UserError, match=r"(?s)nobody can say which image.*has none with this tag.*fix: "):
+            world.rollback("dev", digest_of=lambda _: None).run(at_once=True)
+        with pytest.raises(UserError, match="a rehearsal asks no registry"):
+            world.rollback("dev").run(at_once=True)
+        assert (world.read("dev"), world.head, world.places["dev"].deployed) == (text, head, [])
+
+    def test_an_image_whose_tag_was_built_again_otherwise_is_refused(self, world: World) -> None:
+        self.built(world)
+        world.change("docker/vllm/Dockerfile")
+        world.write("dev", world.read("dev").replace("max_num_seqs: 16", "max_num_seqs: 4"))
+        world.places["dev"].up(NOW - HOUR, world.commit())
+        with pytest.raises(UserError, match=r"v1\.2 was built again since"):
+            world.rollback("dev", digest_of={"v1.2": NEW}.get).run(at_once=True)
+
+    def test_at_once_whatever_else_is_not_committed_is_refused(self, world: World) -> None:
+        self.promoted(world)
+        world.change("components/charts.py")
+        (world.root / "components" / "charts.py").write_text("changed\n")
+        (world.root / "components" / "new.py").write_text("new\n")
+        head = world.head
+        with pytest.raises(
+            UserError, match=r"components/charts\.py, components/new\.py .* not committed(?s:.*)fix: "
+        ):
+            world.rollback("staging").run(at_once=True)
+        assert (world.head, world.places["staging"].deployed) == (head, [])
+        assert world.rollback("staging").run(at_once=False) == 0
 
     def test_without_an_earlier_set_it_is_refused(self, world: World) -> None:
         with pytest.raises(UserError, match="ran no other release set before"):

@@ -1,5 +1,6 @@
 """The parts of a promotion: since when a set runs, whether objectives were kept, weights and charts in the target's file."""
 
+import ast
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -12,10 +13,11 @@ from components.telemetry.objective_rules import ERRORS as RECORDED
 from components.telemetry.objective_rules import WINDOWS as RECORDED_WINDOWS
 from components.telemetry.objective_rules import objectives_of
 from components.unit_charts import CHART_OF
+from ops.promotion.commits import Repository
 from ops.promotion.release_set import ReleaseSet, running_set
 from ops.promotion.slo import ERRORS, WINDOWS, budgets_of, judge_model, window_for
 from ops.promotion.target_file import propose
-from ops.promotion.updates import current_run, earlier_run
+from ops.promotion.updates import PROGRAM, current_run, earlier_run
 from ops.rollout.prometheus import Prometheus
 from ops.stack_edit import read_exactly
 from settings import Settings, SettingsError, load_stack_file
@@ -23,7 +25,7 @@ from settings.loader import load_stack_text
 from settings.promotion import Promotion
 from tests.conftest import STACKS
 from tests.promotion_stacks import FORMER, MODEL, stack_text
-from tests.unit.promotion_world import HOUR, NOW, outputs_of, update_of
+from tests.unit.promotion_world import DECIDING, HOUR, NOW, make_world, outputs_of, update_of
 
 pytestmark = pytest.mark.unit
 
@@ -71,6 +73,28 @@ class TestSince:
         updates = [update_of(NEW_TEXT, "b", NOW - HOUR), update_of(NEW_TEXT, "a", NOW - 3 * HOUR)]
         assert current_run("dev", updates, lambda one, other: one == other).since == NOW - HOUR
 
+    @pytest.mark.parametrize("path", DECIDING)
+    def test_and_another_program_is_one_of_other_charts_flags_or_images(
+        self, path: str, tmp_path: Path
+    ) -> None:
+        world = make_world(tmp_path)
+        commits = [world.change(path), world.change(path), world.change("docs/promotion.md")]
+        old, new, same_as_new = (
+            update_of(NEW_TEXT, commit, NOW - hours * HOUR)
+            for commit, hours in zip(commits, (9, 3, 1), strict=True)
+        )
+        same_program = Repository(root=tmp_path).same_program
+        assert current_run("dev", [same_as_new, new, old], same_program).since == NOW - 3 * HOUR
+
+    @pytest.mark.parametrize("name", ["components/engine_args.py", "settings/image_build.py"])
+    def test_what_flags_and_images_are_made_of_is_in_the_program(self, name: str, root: Path) -> None:
+        tree = ast.parse((root / name).read_text(encoding="utf-8"))
+        modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        ours = {f"{one.replace('.', '/')}.py" for one in modules if one.startswith("settings.")}
+        # The one only puts the sections together; the other is of Jobs that bring weights, which their revision names.
+        assert ours - {"settings/stack.py", "settings/fetch.py"} <= set(PROGRAM)
+        assert [path for path in PROGRAM if not (root / path).exists()] == []
+
     def test_the_set_before_is_the_newest_other_one_that_came_up(self) -> None:
         updates = [
             update_of(NEW_TEXT, "c", NOW),
@@ -80,7 +104,7 @@ class TestSince:
         now = {MODEL: {"image": {"tag": "v1.1"}}}
         earlier = earlier_run("dev", updates[1:], now)
         assert earlier.models[MODEL]["image"]["digest"] == FORMER
-        assert earlier.ended == NOW - timedelta(hours=2)
+        assert earlier.update.ended == NOW - timedelta(hours=2)
 
 
 def prometheus(shares: Mapping[str, float], requests: float = 100.0) -> Prometheus:
