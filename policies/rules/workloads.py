@@ -1,5 +1,6 @@
 """Pods, wherever an object describes one."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -49,8 +50,15 @@ class Pod:
 
     @property
     def arguments(self) -> list[str]:
-        """Command line of the container that serves."""
-        return [text(each) for key in ("command", "args") for each in elements(self.engine, key)]
+        """Command line of the container that serves, its options written with hyphens."""
+        return [
+            _hyphenated(text(each)) for key in ("command", "args") for each in elements(self.engine, key)
+        ]
+
+
+def _hyphenated(argument: str) -> str:
+    """Write an option's name as vLLM's parser reads it, which takes `_` there for `-`: not in what follows `=` or `.`."""
+    return re.sub(r"^--[^=.]*", lambda name: name[0].replace("_", "-"), argument)
 
 
 def pod_of(resource: Resource) -> Pod:

@@ -2,7 +2,13 @@
 
 from typing import Final
 
-from tests.policies import cloud, gateway, kubernetes, platform
+from tests.policies import cloud, gateway, kubernetes, platform, secrets
 from tests.policies.cases import Case
 
-CASES: Final[tuple[Case, ...]] = (*kubernetes.CASES, *platform.CASES, *gateway.CASES, *cloud.CASES)
+CASES: Final[tuple[Case, ...]] = (
+    *kubernetes.CASES,
+    *secrets.CASES,
+    *platform.CASES,
+    *gateway.CASES,
+    *cloud.CASES,
+)
