@@ -51,9 +51,7 @@ class Pod:
     @property
     def arguments(self) -> list[str]:
         """Command line of the container that serves, its options written with hyphens."""
-        return [
-            _hyphenated(text(each)) for key in ("command", "args") for each in elements(self.engine, key)
-        ]
+        return [_hyphenated(text(each)) for key in ("command", "args") for each in elements(self.engine, key)]
 
 
 def _hyphenated(argument: str) -> str:
