@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from .model import Config, Resource, resource_rule
 from .values import SECRET, at, elements, leaves, text
-from .workloads import has_pods, name_of, pod_of
+from .workloads import containers_of, has_pods, name_of
 
 AREA: Final = "security"
 _NAMES: Final = re.compile(
@@ -81,15 +81,13 @@ def values(resource: Resource, _: Config) -> Iterator[str]:
 )
 def environment(resource: Resource, _: Config) -> Iterator[str]:
     """Whoever may see the pod sees it."""
-    for container in pod_of(resource).containers:
+    for pod, container in containers_of(resource):
         pairs: list[tuple[str, str, Any]] = [
             (f"the variable {text(at(each, 'name'))}", text(at(each, "name")), at(each, "value"))
             for each in elements(container, "env")
         ]
         pairs += _options([text(each) for key in ("command", "args") for each in elements(container, key)])
-        yield from (
-            f"{name_of(container)} of {resource.label} has a secret in {place}" for place in _found(pairs)
-        )
+        yield from (f"{name_of(container)} of {pod.owner} has a secret in {place}" for place in _found(pairs))
 
 
 def _options(arguments: list[str]) -> list[tuple[str, str, Any]]:

@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from tests.policies import cloud, gateway, kubernetes, platform, secrets
+from tests.policies import cloud, gateway, kubernetes, parts, platform, secrets
 from tests.policies.cases import Case
 
 CASES: Final[tuple[Case, ...]] = (
     *kubernetes.CASES,
     *secrets.CASES,
     *platform.CASES,
+    *parts.CASES,
     *gateway.CASES,
     *cloud.CASES,
 )
