@@ -1,11 +1,10 @@
-"""Amazon's services: what is kept is encrypted, what is ours is not public, rights have ends, and everything has an owner."""
+"""Amazon's services: what is kept is encrypted, what is ours is not public, and everything has an owner."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from .model import Config, Found, Resource, Stack, about, resource_rule, stack_rule, typed
-from .values import UNKNOWN, among, at, elements, entries, hidden, is_, may, number, text
+from .values import UNKNOWN, among, at, elements, hidden, is_, may, number, parsed, text
 
 AREA: Final = "AWS"
 PROVIDER: Final = "pulumi:providers:aws"
@@ -221,7 +220,7 @@ def tokens(resource: Resource, _: Config) -> Iterator[str]:
 )
 def tagged(resource: Resource, _: Config) -> Iterator[str]:
     """By the provider's default tags, which reach all that it makes; Pulumi hands them over as a text of JSON."""
-    tags = _parsed(at(resource.props, "defaultTags"))
+    tags = parsed(at(resource.props, "defaultTags"))
     given = at(tags, "tags")
     missing = [each for each in TAGS if _lacking(given, each)]
     if tags is not UNKNOWN and missing:
@@ -233,59 +232,4 @@ def _lacking(tags: object, key: str) -> bool:
     return tags is not UNKNOWN and at(tags, key) in (None, "")
 
 
-def _parsed(value: object) -> Any:  # noqa: ANN401 - a JSON value
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return None
-
-
-_READING: Final = ("describe", "list", "get", "head", "lookup", "query", "batchget")
-_POLICIES: Final = (
-    "aws:iam/rolePolicy:RolePolicy",
-    "aws:iam/policy:Policy",
-    "aws:iam/userPolicy:UserPolicy",
-    "aws:iam/groupPolicy:GroupPolicy",
-)
-_ATTACHMENTS: Final = (
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-    "aws:iam/userPolicyAttachment:UserPolicyAttachment",
-    "aws:iam/groupPolicyAttachment:GroupPolicyAttachment",
-)
-_TOO_MUCH: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
-
-
-@resource_rule(
-    "rights-have-ends",
-    AREA,
-    says="No role may do everything, or change anything anywhere",
-    fix="name the actions, and the resources that they act on",
-    types=typed(*_POLICIES, *_ATTACHMENTS),
-)
-def bounded(resource: Resource, _: Config) -> Iterator[str]:
-    """Reading may be about all resources: many such actions of AWS know no other way."""
-    arn = text(at(resource.props, "policyArn"))
-    if any(arn.endswith(f"/{each}") for each in _TOO_MUCH):
-        yield f"{resource.label} gives {arn.rpartition('/')[2]}"
-    document = _parsed(at(resource.props, "policy"))
-    statements = at(document, "Statement")
-    for statement in [statements] if entries(statements) else elements(statements):
-        if at(statement, "Effect") != "Allow":
-            continue
-        actions = _listed(statement, "Action")
-        if any(action == "*" or action.endswith(":*") for action in actions) or at(statement, "NotAction"):
-            yield f"{resource.label} allows {', '.join(actions) or 'all but some actions'}"
-        changing = [each for each in actions if not each.partition(":")[2].lower().startswith(_READING)]
-        if "*" in _listed(statement, "Resource") and changing and not entries(statement, "Condition"):
-            yield f"{resource.label} allows {', '.join(changing)} on every resource"
-
-
-def _listed(statement: object, key: str) -> list[str]:
-    """Return a member of a policy, of which one need not be a list."""
-    found = at(statement, key)
-    return [found] if isinstance(found, str) else [text(each) for each in elements(found)]
-
-
-RULES: Final = (encrypted, closed, private, tokens, tagged, bounded)
+RULES: Final = (encrypted, closed, private, tokens, tagged)
