@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from .aws import AREA
 from .model import Config, Resource, resource_rule, typed
 from .values import UNKNOWN, at, elements, entries, leaves, parsed, text
 
-AREA: Final = "AWS"
 _ROLE: Final = "aws:iam/role:Role"
 _POLICIES: Final = (
     "aws:iam/rolePolicy:RolePolicy",

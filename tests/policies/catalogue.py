@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.policies import cloud, gateway, kubernetes, parts, platform, rights, secrets
+from tests.policies import cloud, doors, gateway, kubernetes, parts, platform, rights, secrets
 from tests.policies.cases import Case
 
 CASES: Final[tuple[Case, ...]] = (
@@ -12,5 +12,6 @@ CASES: Final[tuple[Case, ...]] = (
     *parts.CASES,
     *gateway.CASES,
     *cloud.CASES,
+    *doors.CASES,
     *rights.CASES,
 )
