@@ -37,7 +37,7 @@ _FORMS: Final = re.compile(
 )
 # What stands where a secret could: nothing, a switch, or a reference that is filled in when the pod starts.
 _HARMLESS: Final = re.compile(
-    r"(?i)|true|false|null|none|[01]|\$\{[^}]*\}|\$\([^)]*\)|\$__\w+\{[^}]*\}|/[\w./-]*"
+    r"(?i)|true|false|yes|no|on|off|null|none|[01]|\$\{[^}]*\}|\$\([^)]*\)|\$__\w+\{[^}]*\}|/[\w./-]*"
 )
 _OPTION: Final = re.compile(r"--?([\w.-]+)(?:=(.*))?")
 

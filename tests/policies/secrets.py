@@ -14,6 +14,7 @@ CHART = {
                 {"name": "DB_PASSWORD_FILE", "value": "/run/secrets/db"},
                 {"name": "API_TOKEN", "value": "$(TOKEN)"},
                 {"name": "MAX_TOKENS", "value": "4096"},
+                {"name": "ALLOW_EMPTY_PASSWORD", "value": "no"},
             ],
             "password": "",
             "tokens": [],
