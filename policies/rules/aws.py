@@ -1,32 +1,48 @@
-"""Amazon's services: what is kept is encrypted, what is ours is not public, rights have ends, and everything has an owner."""
+"""Amazon's services: what is kept is encrypted, buckets are closed, machines keep their credentials, everything has an owner."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from .model import Config, Found, Resource, Stack, about, resource_rule, stack_rule, typed
-from .values import UNKNOWN, among, at, elements, entries, hidden, is_, may, number, text
+from .values import UNKNOWN, at, elements, hidden, is_, may, number, parsed, text
 
 AREA: Final = "AWS"
 PROVIDER: Final = "pulumi:providers:aws"
 TAGS: Final = ("owner", "cost-center", "stack")
-BUCKET: Final = "aws:s3/bucket:Bucket"
+# Under the names that they had before, too.
+BUCKETS: Final = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
 BLOCK: Final = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
-ENCRYPTION: Final = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
-WORLD: Final = frozenset({"0.0.0.0/0", "::/0"})
-_BLOCKS: Final = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+_ENCRYPTIONS: Final = (
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+    "aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2",
+)
 _LAUNCH: Final = "aws:ec2/launchTemplate:LaunchTemplate"
 _INSTANCE: Final = "aws:ec2/instance:Instance"
 _NODE_CLASS: Final = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
 
 
-def _volumes(resource: Resource) -> list[bool]:
-    place = ("spec", "blockDeviceMappings") if resource.type == _NODE_CLASS else ("blockDeviceMappings",)
+def _volumes(resource: Resource, *place: str) -> list[bool]:
     return [
         is_(at(each, "ebs", "encrypted"), wanted=True)
-        for each in elements(resource.props, *place)
+        for each in elements(resource.props, *place, "blockDeviceMappings")
         if at(each, "ebs") is not None
     ]
+
+
+def _volumes_of_template(resource: Resource) -> list[bool]:
+    """A template that names no disk gets those of the image, encrypted or not."""
+    named = _volumes(resource)
+    return named if named or hidden(resource.props, "blockDeviceMappings") else [False]
+
+
+def _volumes_of_class(resource: Resource) -> list[bool]:
+    """Where a class names no disk, Karpenter's own is encrypted."""
+    return _volumes(resource, "spec")
+
+
+def _volumes_of_group(resource: Resource) -> list[bool]:
+    """Disks of nodes are as their template says; without one as the image says."""
+    return [at(resource.props, "launchTemplate") is not None]
 
 
 def _flag(*path: str) -> Callable[[Resource], list[bool]]:
@@ -59,8 +75,9 @@ _KEEPERS: Final[Mapping[str, Callable[[Resource], list[bool]]]] = {
     "aws:sqs/queue:Queue": _queue,
     "aws:eks/cluster:Cluster": _secrets_of_cluster,
     "kubernetes:storage.k8s.io/v1:StorageClass": _class,
-    _LAUNCH: _volumes,
-    _NODE_CLASS: _volumes,
+    "aws:eks/nodeGroup:NodeGroup": _volumes_of_group,
+    _LAUNCH: _volumes_of_template,
+    _NODE_CLASS: _volumes_of_class,
 }
 
 
@@ -78,7 +95,8 @@ def _encrypt(inputs: Any) -> None:  # noqa: ANN401 - inputs of one of _KEEPERS
     "what-is-kept-is-encrypted",
     AREA,
     says="Disks, files, queues, databases and the cluster's secrets are encrypted",
-    fix="set encrypted (storageEncrypted, encryptionConfig for a cluster's secrets): it costs nothing",
+    fix="set encrypted (storageEncrypted, encryptionConfig for a cluster's secrets; for nodes in blockDeviceMappings "
+    "of their launch template): it costs nothing",
     types=typed(*_KEEPERS),
     remedy=_encrypt,
 )
@@ -88,9 +106,9 @@ def encrypted(resource: Resource, _: Config) -> Iterator[str]:
         yield f"{resource.type.rpartition(':')[2]} {resource.label} is not encrypted"
 
 
-def _partners(stack: Stack, type_: str) -> tuple[set[str], bool]:
-    """Return the buckets that resources of a type are about, and whether one of them is not known yet."""
-    names = [at(each.props, "bucket") for each in stack.of_type(type_)]
+def _partners(stack: Stack, *types: str) -> tuple[set[str], bool]:
+    """Return the buckets that resources of some types are about, and whether one of them is not known yet."""
+    names = [at(each.props, "bucket") for type_ in types for each in stack.of_type(type_)]
     return {text(each) for each in names}, UNKNOWN in names
 
 
@@ -102,90 +120,17 @@ def _partners(stack: Stack, type_: str) -> tuple[set[str], bool]:
 )
 def closed(stack: Stack, _: Config) -> Iterator[Found]:
     """They are resources of their own: that one is missing only the whole stack shows."""
-    for type_, what in ((BLOCK, "is not closed to the public"), (ENCRYPTION, "has no encryption of its own")):
-        known, later = _partners(stack, type_)
-        for bucket in stack.of_type(BUCKET):
+    buckets = [each for type_ in BUCKETS for each in stack.of_type(type_)]
+    for types, what in (
+        ((BLOCK,), "is not closed to the public"),
+        (_ENCRYPTIONS, "has no encryption of its own"),
+    ):
+        known, later = _partners(stack, *types)
+        for bucket in buckets:
             name = at(bucket.props, "bucket")
             ours = {text(name), text(at(bucket.props, "id"))} & known - {""}
             if name is not UNKNOWN and not ours and not later:
                 yield about(bucket, f"the bucket {text(name) or bucket.label} {what}")
-
-
-def _open_block(props: Any) -> Iterator[str]:  # noqa: ANN401 - inputs, as in all of these
-    yield from (f"leaves {key} off" for key in _BLOCKS if not is_(at(props, key), wanted=True))
-
-
-def _open_list(props: Any) -> Iterator[str]:  # noqa: ANN401
-    if text(at(props, "acl")).startswith("public"):
-        yield f"has the access list {at(props, 'acl')}"
-
-
-def _open_ingress(props: Any) -> Iterator[str]:  # noqa: ANN401
-    yield from (
-        f"lets {at(props, key)} in" for key in ("cidrIpv4", "cidrIpv6") if among(at(props, key), WORLD)
-    )
-
-
-def _open_group(props: Any) -> Iterator[str]:  # noqa: ANN401
-    for rule in elements(props, "ingress") if at(props, "type") is None else [props]:
-        blocks = [*elements(rule, "cidrBlocks"), *elements(rule, "ipv6CidrBlocks")]
-        if at(rule, "type") != "egress" and WORLD & {text(each) for each in blocks}:
-            yield "lets the whole internet in"
-
-
-def _open_balancer(props: Any) -> Iterator[str]:  # noqa: ANN401
-    if not is_(at(props, "internal"), wanted=True):
-        yield "is reached from the internet"
-
-
-def _open_api(props: Any) -> Iterator[str]:  # noqa: ANN401
-    access = at(props, "vpcConfig")
-    blocks = at(access, "publicAccessCidrs")
-    # AWS opens what nobody closes, to everybody.
-    closed_ = at(access, "endpointPublicAccess") in (False, "false", UNKNOWN)
-    named = hidden(blocks) or (
-        bool(elements(blocks)) and not WORLD & {text(each) for each in elements(blocks)}
-    )
-    if not closed_ and not named and access is not UNKNOWN:
-        yield "has an API that the whole internet reaches"
-
-
-def _open_flag(key: str, what: str) -> Callable[[Any], Iterator[str]]:
-    def look(props: Any) -> Iterator[str]:  # noqa: ANN401
-        if at(props, key) in (True, "true"):
-            yield what
-
-    return look
-
-
-_OPEN_DATABASE: Final = _open_flag("publiclyAccessible", "is reached from the internet")
-# What could be open to everybody -> what of it is.
-_DOORS: Final[Mapping[str, Callable[[Any], Iterator[str]]]] = {
-    BLOCK: _open_block,
-    BUCKET: _open_list,
-    "aws:s3/bucketAcl:BucketAcl": _open_list,
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _open_ingress,
-    "aws:ec2/securityGroup:SecurityGroup": _open_group,
-    "aws:ec2/securityGroupRule:SecurityGroupRule": _open_group,
-    "aws:ec2/subnet:Subnet": _open_flag("mapPublicIpOnLaunch", "gives public addresses to what starts in it"),
-    "aws:lb/loadBalancer:LoadBalancer": _open_balancer,
-    "aws:eks/cluster:Cluster": _open_api,
-    "aws:rds/instance:Instance": _OPEN_DATABASE,
-    "aws:rds/clusterInstance:ClusterInstance": _OPEN_DATABASE,
-}
-
-
-@resource_rule(
-    "nothing-is-public",
-    AREA,
-    says="CloudFront is the only door to the internet",
-    fix="close it: name addresses, a prefix list or a security group instead of everybody",
-    types=typed(*_DOORS),
-)
-def private(resource: Resource, _: Config) -> Iterator[str]:
-    """Settings check what they know; a resource that is written by hand they do not."""
-    for what in _DOORS[resource.type](resource.props):
-        yield f"{resource.type.rpartition(':')[2]} {resource.label} {what}"
 
 
 def _need_a_token(inputs: Any) -> None:  # noqa: ANN401 - inputs of a machine
@@ -221,7 +166,7 @@ def tokens(resource: Resource, _: Config) -> Iterator[str]:
 )
 def tagged(resource: Resource, _: Config) -> Iterator[str]:
     """By the provider's default tags, which reach all that it makes; Pulumi hands them over as a text of JSON."""
-    tags = _parsed(at(resource.props, "defaultTags"))
+    tags = parsed(at(resource.props, "defaultTags"))
     given = at(tags, "tags")
     missing = [each for each in TAGS if _lacking(given, each)]
     if tags is not UNKNOWN and missing:
@@ -233,59 +178,4 @@ def _lacking(tags: object, key: str) -> bool:
     return tags is not UNKNOWN and at(tags, key) in (None, "")
 
 
-def _parsed(value: object) -> Any:  # noqa: ANN401 - a JSON value
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return None
-
-
-_READING: Final = ("describe", "list", "get", "head", "lookup", "query", "batchget")
-_POLICIES: Final = (
-    "aws:iam/rolePolicy:RolePolicy",
-    "aws:iam/policy:Policy",
-    "aws:iam/userPolicy:UserPolicy",
-    "aws:iam/groupPolicy:GroupPolicy",
-)
-_ATTACHMENTS: Final = (
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-    "aws:iam/userPolicyAttachment:UserPolicyAttachment",
-    "aws:iam/groupPolicyAttachment:GroupPolicyAttachment",
-)
-_TOO_MUCH: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
-
-
-@resource_rule(
-    "rights-have-ends",
-    AREA,
-    says="No role may do everything, or change anything anywhere",
-    fix="name the actions, and the resources that they act on",
-    types=typed(*_POLICIES, *_ATTACHMENTS),
-)
-def bounded(resource: Resource, _: Config) -> Iterator[str]:
-    """Reading may be about all resources: many such actions of AWS know no other way."""
-    arn = text(at(resource.props, "policyArn"))
-    if any(arn.endswith(f"/{each}") for each in _TOO_MUCH):
-        yield f"{resource.label} gives {arn.rpartition('/')[2]}"
-    document = _parsed(at(resource.props, "policy"))
-    statements = at(document, "Statement")
-    for statement in [statements] if entries(statements) else elements(statements):
-        if at(statement, "Effect") != "Allow":
-            continue
-        actions = _listed(statement, "Action")
-        if any(action == "*" or action.endswith(":*") for action in actions) or at(statement, "NotAction"):
-            yield f"{resource.label} allows {', '.join(actions) or 'all but some actions'}"
-        changing = [each for each in actions if not each.partition(":")[2].lower().startswith(_READING)]
-        if "*" in _listed(statement, "Resource") and changing and not entries(statement, "Condition"):
-            yield f"{resource.label} allows {', '.join(changing)} on every resource"
-
-
-def _listed(statement: object, key: str) -> list[str]:
-    """Return a member of a policy, of which one need not be a list."""
-    found = at(statement, key)
-    return [found] if isinstance(found, str) else [text(each) for each in elements(found)]
-
-
-RULES: Final = (encrypted, closed, private, tokens, tagged, bounded)
+RULES: Final = (encrypted, closed, tokens, tagged)

@@ -2,7 +2,21 @@
 
 from typing import Final
 
-from . import aws, cost, data, gateway, gpu, images, mesh, models, observability, secrets, serving
+from . import (
+    aws,
+    cost,
+    data,
+    doors,
+    gateway,
+    gpu,
+    images,
+    mesh,
+    models,
+    observability,
+    rights,
+    secrets,
+    serving,
+)
 from .model import ResourceRule, Rule, StackRule
 
 RULES: Final[tuple[ResourceRule | StackRule, ...]] = (
@@ -15,6 +29,8 @@ RULES: Final[tuple[ResourceRule | StackRule, ...]] = (
     *secrets.RULES,
     *observability.RULES,
     *aws.RULES,
+    *doors.RULES,
+    *rights.RULES,
     *data.RULES,
     *cost.RULES,
 )

@@ -81,7 +81,7 @@ def _problems(section: Any, rules: Rules) -> list[str]:  # noqa: ANN401 - as abo
 def _level_problems(levels: Any, rules: Rules) -> list[str]:  # noqa: ANN401 - as above
     found: list[str] = []
     for place, (name, level) in _rows("levels", levels, LEVEL_KEYS, found):
-        rule = rules.get(name)
+        rule = rules.get(text(name))
         if rule is None:
             found.append(f"{place}.rule: {_unknown_rule(name, rules)}")
         elif level not in LEVELS:
@@ -94,7 +94,7 @@ def _level_problems(levels: Any, rules: Rules) -> list[str]:  # noqa: ANN401 - a
 def _exemption_problems(exempt: Any, rules: Rules) -> list[str]:  # noqa: ANN401 - as above
     found: list[str] = []
     for place, (name, resource, reason) in _rows("exempt", exempt, EXEMPT_KEYS, found):
-        if name not in rules:
+        if text(name) not in rules:
             found.append(f"{place}.rule: {_unknown_rule(name, rules)}")
         if not _is_word(resource):
             found.append(f"{place}.resource: {_shown(resource)} is no name of a resource")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from .aws import BUCKETS
 from .model import Config, Found, Resource, Stack, about, any_of, resource_rule, stack_rule, typed
 from .values import UNKNOWN, agree, at, entries, is_, may, number, text
 
@@ -15,11 +16,12 @@ DAYS: Final = 7
 _ON: Final[Mapping[str, str]] = {
     "aws:eks/cluster:Cluster": "deletionProtection",
     "aws:lb/loadBalancer:LoadBalancer": "enableDeletionProtection",
+    "aws:alb/loadBalancer:LoadBalancer": "enableDeletionProtection",
     "aws:rds/instance:Instance": "deletionProtection",
     "aws:rds/cluster:Cluster": "deletionProtection",
 }
 _OFF: Final[Mapping[str, str]] = {
-    "aws:s3/bucket:Bucket": "forceDestroy",
+    **dict.fromkeys(BUCKETS, "forceDestroy"),
     "aws:ecr/repository:Repository": "forceDelete",
 }
 

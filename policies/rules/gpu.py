@@ -5,7 +5,18 @@ from typing import Any, Final
 
 from .model import Config, Found, Resource, Stack, resource_rule, stack_rule
 from .values import UNKNOWN, among, at, elements, entries, hidden, is_, leaves, number
-from .workloads import GPU, MODEL, MODEL_LABEL, Pod, has_pods, name_of, pod_of
+from .workloads import (
+    GPU,
+    MODEL,
+    MODEL_LABEL,
+    Pod,
+    containers_of,
+    has_pods,
+    name_of,
+    parts_of,
+    pod_of,
+    pods_of,
+)
 
 AREA: Final = "GPU"
 TAINT: Final = {"key": "dedicated", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}
@@ -27,17 +38,21 @@ def _is_tolerated(pod: Pod) -> bool:
     return any(_tolerates(each) for each in elements(pod.spec, "tolerations"))
 
 
-def _spec_to_mend(inputs: Any) -> Any:  # noqa: ANN401 - the inputs of an object with pods
+def _to_mend(inputs: Any) -> Iterator[Pod]:  # noqa: ANN401 - the inputs of an object with pods
     spec = inputs["spec"]
     if "predictor" in spec:
-        return spec["predictor"]
-    template = spec["jobTemplate"]["spec"] if "jobTemplate" in spec else spec
-    return template["template"]["spec"] if "template" in template else template
+        specs = parts_of(spec)
+    else:
+        template = spec["jobTemplate"]["spec"] if "jobTemplate" in spec else spec
+        specs = [template["template"]["spec"] if "template" in template else template]
+    kind = MODEL if "predictor" in spec else ""
+    yield from (Pod(kind=kind, owner="", namespace="", labels={}, spec=each) for each in specs)
 
 
 def _add_toleration(inputs: Any) -> None:  # noqa: ANN401 - as above
-    spec = _spec_to_mend(inputs)
-    spec["tolerations"] = [*spec.get("tolerations", []), dict(TAINT)]
+    for pod in _to_mend(inputs):
+        if pod.wants_gpu and not _is_tolerated(pod):
+            pod.spec["tolerations"] = [*elements(pod.spec, "tolerations"), dict(TAINT)]
 
 
 @resource_rule(
@@ -50,9 +65,9 @@ def _add_toleration(inputs: Any) -> None:  # noqa: ANN401 - as above
 )
 def tolerated(resource: Resource, _: Config) -> Iterator[str]:
     """Without it the pod waits for ever."""
-    pod = pod_of(resource)
-    if pod.wants_gpu and not _is_tolerated(pod) and not hidden(pod.spec, "tolerations"):
-        yield f"{resource.kind} {resource.label} asks for a GPU and does not tolerate dedicated=gpu:NoSchedule"
+    for pod in pods_of(resource):
+        if pod.wants_gpu and not _is_tolerated(pod) and not hidden(pod.spec, "tolerations"):
+            yield f"{resource.kind} {pod.owner} asks for a GPU and does not tolerate dedicated=gpu:NoSchedule"
 
 
 @resource_rule(
@@ -64,7 +79,13 @@ def tolerated(resource: Resource, _: Config) -> Iterator[str]:
 )
 def selected(resource: Resource, _: Config) -> Iterator[str]:
     """A model that fits on one kind of GPU fails on another, hours later."""
-    pod = pod_of(resource)
+    for pod in pods_of(resource):
+        if pod.wants_gpu and not _is_selective(pod):
+            yield f"{resource.kind} {pod.owner} asks for a GPU and may land on any node that has one"
+
+
+def _is_selective(pod: Pod) -> bool:
+    """Tell whether a pod names a kind of GPU or a pool, or may."""
     selector = at(pod.spec, "nodeSelector")
     terms = at(
         pod.spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution"
@@ -77,13 +98,11 @@ def selected(resource: Resource, _: Config) -> Iterator[str]:
             for term in listed
         )
     )
-    by_selector = selector is UNKNOWN or bool(NODE_LABELS & set(entries(selector)))
-    if pod.wants_gpu and not by_selector and not by_affinity:
-        yield f"{resource.kind} {resource.label} asks for a GPU and may land on any node that has one"
+    return by_affinity or selector is UNKNOWN or bool(NODE_LABELS & set(entries(selector)))
 
 
 def _request_the_limit(inputs: Any) -> None:  # noqa: ANN401 - as above
-    for container in _spec_to_mend(inputs)["containers"]:
+    for container in (each for pod in _to_mend(inputs) for each in pod.containers):
         resources = container.get("resources", {})
         if GPU in resources.get("limits", {}):
             resources.setdefault("requests", {})[GPU] = resources["limits"][GPU]
@@ -99,17 +118,17 @@ def _request_the_limit(inputs: Any) -> None:  # noqa: ANN401 - as above
 )
 def request_is_limit(resource: Resource, _: Config) -> Iterator[str]:
     """Kubernetes refuses the pod, not the object that makes it: a model would have no replicas and no error."""
-    for container in pod_of(resource).containers:
+    for pod, container in containers_of(resource):
         limit = at(container, "resources", "limits", GPU)
         request = at(container, "resources", "requests", GPU)
         if UNKNOWN in (limit, request) or (limit is None and request is None):
             continue
         if limit is None:
-            yield f"{name_of(container)} of {resource.label} requests {request} GPUs without a limit"
+            yield f"{name_of(container)} of {pod.owner} requests {request} GPUs without a limit"
         elif request is not None and number(request) != number(limit):
-            yield f"{name_of(container)} of {resource.label} requests {request} GPUs and is limited to {limit}"
+            yield f"{name_of(container)} of {pod.owner} requests {request} GPUs and is limited to {limit}"
         elif (number(limit) or 0) % 1:
-            yield f"{name_of(container)} of {resource.label} asks for {limit} GPUs"
+            yield f"{name_of(container)} of {pod.owner} asks for {limit} GPUs"
 
 
 @resource_rule(
@@ -143,10 +162,12 @@ def only_models(resource: Resource, _: Config) -> Iterator[str]:
 )
 def others_do_not(resource: Resource, _: Config) -> Iterator[str]:
     """Nodes with GPUs cost ten times what others do."""
-    pod = pod_of(resource)
-    certain = [each for each in elements(pod.spec, "tolerations") if UNKNOWN not in entries(each).values()]
-    if pod.kind != "DaemonSet" and not pod.wants_gpu and any(_tolerates(each) for each in certain):
-        yield f"{resource.kind} {resource.label} may land on GPU nodes and asks for no GPU"
+    for pod in pods_of(resource):
+        tolerations = elements(pod.spec, "tolerations")
+        certain = [each for each in tolerations if UNKNOWN not in entries(each).values()]
+        without = not (pod.wants_gpu or hidden(pod.spec, "containers") or pod.engine is UNKNOWN)
+        if pod.kind != "DaemonSet" and without and any(_tolerates(each) for each in certain):
+            yield f"{resource.kind} {pod.owner} may land on GPU nodes and asks for no GPU"
 
 
 @stack_rule(
@@ -158,7 +179,7 @@ def others_do_not(resource: Resource, _: Config) -> Iterator[str]:
 )
 def collected(stack: Stack, config: Config) -> Iterator[Found]:
     """Without it there is no alert on a broken GPU, and none is scaled by its load."""
-    on_gpus = [each for each in stack.models if pod_of(each).wants_gpu]
+    on_gpus = [each for each in stack.models if any(pod.wants_gpu for pod in pods_of(each))]
     others = [
         *(each for each in stack.of("DaemonSet") if "dcgm" in each.label),
         *(

@@ -5,18 +5,24 @@ from typing import Any, Final
 
 from .model import Config, Resource, resource_rule
 from .values import UNKNOWN, at, entries, is_, text
-from .workloads import Pod, has_pods, is_model, name_of, pod_of
+from .workloads import Pod, containers_of, has_pods, is_model, name_of, pods_of
 
 AREA: Final = "images"
 DIGEST: Final = "@sha256:"
 DOCKER_HUB: Final = "docker.io"
 
 
-def _images(resource: Resource) -> Iterator[tuple[Any, str]]:
-    for container in pod_of(resource).containers:
+def _containers(resource: Resource) -> Iterator[tuple[Pod, Any, str]]:
+    """Yield each container with its pod, and with what people call it."""
+    for pod, container in containers_of(resource):
+        yield pod, container, f"{name_of(container)} of {pod.owner}"
+
+
+def _images(resource: Resource) -> Iterator[tuple[str, str]]:
+    for _, container, called in _containers(resource):
         image = at(container, "image")
         if image is not UNKNOWN:
-            yield container, text(image)
+            yield called, text(image)
 
 
 @resource_rule(
@@ -29,9 +35,9 @@ def _images(resource: Resource) -> Iterator[tuple[Any, str]]:
 )
 def by_digest(resource: Resource, _: Config) -> Iterator[str]:
     """What was tried in staging is what runs in prod."""
-    for container, image in _images(resource):
+    for called, image in _images(resource):
         if DIGEST not in image:
-            yield f"{name_of(container)} of {resource.label} runs {image or 'no image'}, which is no digest"
+            yield f"{called} runs {image or 'no image'}, which is no digest"
 
 
 @resource_rule(
@@ -43,10 +49,10 @@ def by_digest(resource: Resource, _: Config) -> Iterator[str]:
 )
 def versioned(resource: Resource, _: Config) -> Iterator[str]:
     """A pod that is restarted must not become another program."""
-    for container, image in _images(resource):
+    for called, image in _images(resource):
         tag = image.rpartition("/")[2].partition(":")[2]
         if DIGEST not in image and tag in {"", "latest"}:
-            yield f"{name_of(container)} of {resource.label} runs {image or 'no image'}, of whatever version"
+            yield f"{called} runs {image or 'no image'}, of whatever version"
 
 
 @resource_rule(
@@ -59,10 +65,10 @@ def versioned(resource: Resource, _: Config) -> Iterator[str]:
 )
 def allowed(resource: Resource, config: Config) -> Iterator[str]:
     """A list entry is a host, or a host with the beginning of a path."""
-    for container, image in _images(resource):
+    for called, image in _images(resource):
         full = _full_name(image)
         if image and config.registries and not any(_below(full, each) for each in config.registries):
-            yield f"{name_of(container)} of {resource.label} runs {image}, and only {', '.join(config.registries)} may be used"
+            yield f"{called} runs {image}, and only {', '.join(config.registries)} may be used"
 
 
 def _full_name(image: str) -> str:
@@ -86,12 +92,11 @@ def _below(image: str, registry: str) -> bool:
 )
 def non_root(resource: Resource, _: Config) -> Iterator[str]:
     """Of a container the pod's own word counts, else the pod's."""
-    pod = pod_of(resource)
-    for container in pod.containers:
+    for pod, container, called in _containers(resource):
         if not is_(_setting(pod, container, "runAsNonRoot"), True):
-            yield f"{name_of(container)} of {resource.label} may run as root"
+            yield f"{called} may run as root"
         elif _setting(pod, container, "runAsUser") == 0:
-            yield f"{name_of(container)} of {resource.label} runs as user 0"
+            yield f"{called} runs as user 0"
 
 
 def _setting(pod: Pod, container: object, key: str) -> Any:  # noqa: ANN401 - whatever it says
@@ -108,9 +113,9 @@ def _setting(pod: Pod, container: object, key: str) -> Any:  # noqa: ANN401 - wh
 )
 def read_only(resource: Resource, _: Config) -> Iterator[str]:
     """What an attacker writes is gone with the pod, and runs nowhere."""
-    for container in pod_of(resource).containers:
+    for _pod, container, called in _containers(resource):
         if not is_(at(container, "securityContext", "readOnlyRootFilesystem"), True):
-            yield f"{name_of(container)} of {resource.label} has a root file system that can be written"
+            yield f"{called} has a root file system that can be written"
 
 
 @resource_rule(
@@ -122,16 +127,16 @@ def read_only(resource: Resource, _: Config) -> Iterator[str]:
 )
 def to_themselves(resource: Resource, _: Config) -> Iterator[str]:
     """In namespaces below `restricted` nothing else refuses it."""
-    pod = pod_of(resource)
-    for key in ("hostNetwork", "hostPID", "hostIPC"):
-        if at(pod.spec, key) is True:
-            yield f"{resource.kind} {resource.label} sets {key}"
-    for container in pod.containers:
+    for pod in pods_of(resource):
+        for key in ("hostNetwork", "hostPID", "hostIPC"):
+            if at(pod.spec, key) is True:
+                yield f"{resource.kind} {pod.owner} sets {key}"
+    for _pod, container, called in _containers(resource):
         context = entries(container, "securityContext")
         if context.get("privileged") is True:
-            yield f"{name_of(container)} of {resource.label} is privileged"
+            yield f"{called} is privileged"
         elif not is_(at(container, "securityContext", "allowPrivilegeEscalation"), False):
-            yield f"{name_of(container)} of {resource.label} may gain rights"
+            yield f"{called} may gain rights"
 
 
 RULES: Final = (by_digest, versioned, allowed, non_root, read_only, to_themselves)

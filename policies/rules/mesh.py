@@ -5,7 +5,7 @@ from typing import Final
 
 from .model import Config, Found, Resource, Stack, about, any_of, resource_rule, selects, stack_rule
 from .values import UNKNOWN, agree, at, elements, entries, hidden, is_, may, text
-from .workloads import POD_KINDS, pod_of
+from .workloads import POD_KINDS, pods_of
 
 AREA: Final = "security"
 MESHED: Final = "istio.io/dataplane-mode"
@@ -40,7 +40,8 @@ def strict(resource: Resource, _: Config) -> Iterator[str]:
     "models-are-in-the-mesh",
     AREA,
     says="Where there is Istio, namespaces of models are in the mesh, under mutual TLS",
-    fix=f"label the namespace {MESHED}: ambient, and give it, or {ROOT}, a PeerAuthentication in mode STRICT",
+    fix=f"label the namespace {MESHED}: ambient, take the label none from its pods, "
+    f"and give it, or {ROOT}, a PeerAuthentication in mode STRICT",
     levels={"dev": "advisory"},
 )
 def meshed(stack: Stack, config: Config) -> Iterator[Found]:
@@ -58,6 +59,12 @@ def meshed(stack: Stack, config: Config) -> Iterator[Found]:
             yield about(space, f"the namespace {space.label} has models and is not in the mesh")
         elif not any(agree(each, where) for each in closed for where in (space.called, ROOT)):
             yield about(space, f"in the namespace {space.label} plain connections are taken")
+    for model in stack.models:
+        for pod in pods_of(model):
+            if at(pod.labels, MESHED) == "none":
+                yield about(
+                    model, f"the pods of the model {pod.owner} are taken out of the mesh by their label"
+                )
 
 
 def _model_namespaces(stack: Stack) -> list[Resource]:
@@ -82,14 +89,15 @@ def authorized(stack: Stack, _: Config) -> Iterator[Found]:
     for model in stack.models:
         if not _is_meshed(stack, model.namespace):
             continue
-        labels = pod_of(model).labels
-        if not any(
-            agree(each.namespace, model.namespace)
-            and at(each.props, "spec", "action") in (None, "ALLOW", UNKNOWN)
-            and selects(at(each.props, "spec", "selector"), labels)
+        policies = [
+            each
             for each in stack.of("AuthorizationPolicy")
-        ):
-            yield about(model, f"no AuthorizationPolicy is about the model {model.label}")
+            if agree(each.namespace, model.namespace)
+            and at(each.props, "spec", "action") in (None, "ALLOW", UNKNOWN)
+        ]
+        for pod in pods_of(model):
+            if not any(selects(at(each.props, "spec", "selector"), pod.labels) for each in policies):
+                yield about(model, f"no AuthorizationPolicy is about the model {pod.owner}")
 
 
 @resource_rule(
@@ -129,21 +137,22 @@ def _is_named(source: object) -> bool:
 def walled(stack: Stack, _: Config) -> Iterator[Found]:
     """What no policy finds may talk to everybody. Pods of charts are the charts' own."""
     for each in stack.of(*POD_KINDS):
-        pod = pod_of(each)
-        about_it = [
-            at(policy.props, "spec")
-            for policy in stack.of("NetworkPolicy")
-            if agree(policy.namespace, pod.namespace)
-            and selects(at(policy.props, "spec", "podSelector"), pod.labels)
-        ]
-        missing = [
-            direction
-            for direction in DIRECTIONS
-            if not any(_rules(spec, direction) for spec in about_it) and pod.namespace
-        ]
-        if missing:
-            words = " and ".join(direction.lower() for direction in missing)
-            yield about(each, f"no network policy limits {words} of {each.kind} {each.label}")
+        for pod in pods_of(each):
+            about_it = [
+                at(policy.props, "spec")
+                for policy in stack.of("NetworkPolicy")
+                if agree(policy.namespace, pod.namespace)
+                and selects(at(policy.props, "spec", "podSelector"), pod.labels)
+            ]
+            missing = [
+                direction.lower()
+                for direction in DIRECTIONS
+                if not any(_rules(spec, direction) for spec in about_it)
+            ]
+            if missing:
+                yield about(
+                    each, f"no network policy limits {' and '.join(missing)} of {each.kind} {pod.owner}"
+                )
 
 
 def _rules(spec: object, direction: str) -> bool:

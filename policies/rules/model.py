@@ -50,8 +50,9 @@ class Resource:
 
     @property
     def namespace(self) -> Any:  # noqa: ANN401 - as above
-        """Namespace of a Kubernetes object."""
-        return at(self.props, "metadata", "namespace")
+        """Namespace of a Kubernetes object. One that names none is in that of Kubernetes' own choice."""
+        named = at(self.props, "metadata", "namespace")
+        return "default" if named is None else named
 
     @property
     def labels(self) -> Any:  # noqa: ANN401 - a mapping, of which nothing may be known yet

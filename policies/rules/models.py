@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from .model import Config, Found, Resource, Stack, about, resource_rule, stack_rule
 from .values import UNKNOWN, among, at, text
-from .workloads import is_core, is_model, pod_of
+from .workloads import is_core, is_model, pod_of, pods_of
 
 AREA: Final = "models"
 CARD: Final = "vllm-platform.io/card."
@@ -103,7 +103,9 @@ def justified(stack: Stack, _: Config) -> Iterator[Found]:
     """The flag lets whoever published the weights run what they like, beside everybody's prompts."""
     cards = _cards(stack)
     for model in stack.models:
-        trusts = any(each == TRUST or each.startswith(f"{TRUST}=") for each in pod_of(model).arguments)
+        trusts = any(
+            each == TRUST or each.startswith(f"{TRUST}=") for pod in pods_of(model) for each in pod.arguments
+        )
         reason = at(_card(model, cards), f"{CARD}remote-code")
         if trusts and reason is not UNKNOWN and not text(reason).strip():
             yield about(

@@ -6,17 +6,23 @@ file, an address) hold none.
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .model import Config, Resource, resource_rule
-from .values import SECRET, at, elements, leaves, text
-from .workloads import has_pods, name_of, pod_of
+from .values import SECRET, at, elements, entries, text
+from .workloads import containers_of, has_pods, name_of
 
 AREA: Final = "security"
 _NAMES: Final = re.compile(
-    r"(?i)(?:^|[_.-])(?:password|passwd|pwd|secret|secret[_-]?key|secret[_-]?access[_-]?key|token|api[_-]?key|access[_-]?key|"
-    r"private[_-]?key|client[_-]?secret|admin[_-]?password|encryption[_-]?key|salt)$"
+    r"(?i)(?:(?:^|[_.-])(?:pwd|secret|token|salt)"
+    # These are what they are behind whatever stands before them: PGPASSWORD.
+    r"|password|passwd|passphrase|client[_-]?secret|(?:auth|access)[_-]?token"
+    r"|(?:api|access|secret|secret[_-]?access|private|encryption)[_-]?key)$"
 )
+# A list of them; one of `secrets` has names of Secrets.
+_LISTS: Final = re.compile(r"(?i)(?:password|token|api[_-]?key|access[_-]?key)s$")
+# Of tokens that are counted.
+_COUNTS: Final = re.compile(r"(?i)(?:^|[_.-])(?:max|min|num|total|per)[_-]?(?:\w*[_-])?tokens?$")
 # The name of a Secret, in the words of charts.
 _REFERENCES: Final = re.compile(r"(?i)(?:existing|pull|tls|ca)[_-]?secret$")
 _FORMS: Final = re.compile(
@@ -30,7 +36,9 @@ _FORMS: Final = re.compile(
     r"|\b[a-z][a-z0-9+.-]*://[^\s/:@]+:[^\s/:@]+@"
 )
 # What stands where a secret could: nothing, a switch, or a reference that is filled in when the pod starts.
-_HARMLESS: Final = re.compile(r"(?i)|true|false|null|none|\$\{[^}]*\}|\$\([^)]*\)|\$__\w+\{[^}]*\}|/[\w./-]*")
+_HARMLESS: Final = re.compile(
+    r"(?i)|true|false|yes|no|on|off|null|none|[01]|\$\{[^}]*\}|\$\([^)]*\)|\$__\w+\{[^}]*\}|/[\w./-]*"
+)
 _OPTION: Final = re.compile(r"--?([\w.-]+)(?:=(.*))?")
 
 
@@ -39,19 +47,42 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
 
 
-def _is_secret(name: str, value: object) -> bool:
-    words = text(value).strip()
+def _is_secret(name: str, value: str) -> bool:
+    words, called = value.strip(), _snake(name)
     if words == SECRET or _FORMS.search(words):
         return True
-    named = _NAMES.search(_snake(name)) and not _REFERENCES.search(_snake(name))
+    named = _NAMES.search(called) and not _REFERENCES.search(called) and not _COUNTS.search(called)
     return bool(named) and not _HARMLESS.fullmatch(words)
+
+
+def _as_text(value: object) -> str:
+    """Return a text or a number as it is written; all else holds no secret."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else text(value)
 
 
 def _found(pairs: Iterable[tuple[str, str, object]]) -> Iterator[str]:
     """Yield where a secret stands, never what it is. pairs: place, name, value."""
     for place, name, value in pairs:
-        if isinstance(value, str) and _is_secret(name, value):
+        if _is_secret(name, _as_text(value)):
             yield place
+
+
+def _named(value: object, path: tuple[str, ...], name: str) -> Iterator[tuple[str, str, object]]:
+    """Yield all that is no mapping and no list: its place, what it is called, itself.
+
+    A `value` goes by the `name` beside it, as in lists of variables, and what is in a list by the list's own.
+    """
+    if fields := entries(value):
+        for key, item in fields.items():
+            beside = text(fields.get("name")) if key == "value" else ""
+            yield from _named(item, (*path, key), beside or key)
+    elif isinstance(value, list):
+        own = name[:-1] if _LISTS.search(_snake(name)) else name
+        for index, item in enumerate(cast("list[object]", value)):
+            yield from _named(item, (*path, str(index)), own)
+    else:
+        yield ".".join(path), name, value
 
 
 @resource_rule(
@@ -64,11 +95,8 @@ def _found(pairs: Iterable[tuple[str, str, object]]) -> Iterator[str]:
 def values(resource: Resource, _: Config) -> Iterator[str]:
     """Helm keeps values, and Pulumi its state: who may read either would have the secret."""
     part = "values" if resource.is_chart else "data"
-    pairs = (
-        (".".join((part, *path)), path[-1] if path else part, value)
-        for path, value in leaves(at(resource.props, part))
-    )
     what = "the chart" if resource.is_chart else "ConfigMap"
+    pairs = _named(at(resource.props, part), (part,), part)
     yield from (f"{what} {resource.label} has a secret in {place}" for place in _found(pairs))
 
 
@@ -81,15 +109,13 @@ def values(resource: Resource, _: Config) -> Iterator[str]:
 )
 def environment(resource: Resource, _: Config) -> Iterator[str]:
     """Whoever may see the pod sees it."""
-    for container in pod_of(resource).containers:
+    for pod, container in containers_of(resource):
         pairs: list[tuple[str, str, Any]] = [
             (f"the variable {text(at(each, 'name'))}", text(at(each, "name")), at(each, "value"))
             for each in elements(container, "env")
         ]
         pairs += _options([text(each) for key in ("command", "args") for each in elements(container, key)])
-        yield from (
-            f"{name_of(container)} of {resource.label} has a secret in {place}" for place in _found(pairs)
-        )
+        yield from (f"{name_of(container)} of {pod.owner} has a secret in {place}" for place in _found(pairs))
 
 
 def _options(arguments: list[str]) -> list[tuple[str, str, Any]]:

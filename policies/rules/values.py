@@ -4,6 +4,7 @@ A rule never fails on what it finds. A path that leads nowhere is None; one that
 UNKNOWN, about which no rule says anything: Pulumi asks again when it is known.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, cast
@@ -93,6 +94,16 @@ def number(value: object) -> float | None:
         return None
     try:
         return float(cast("Any", value)) if isinstance(value, int | float | str) else None
+    except ValueError:
+        return None
+
+
+def parsed(value: object) -> Any:  # noqa: ANN401 - a JSON value
+    """Return what a text of JSON says, None where it is none. Anything else is returned as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
     except ValueError:
         return None
 

@@ -43,7 +43,7 @@ class Case:
     def broken(self) -> Iterator[list[Resource]]:
         """Yield the case's resources, each time with one thing wrong."""
         for value in self.wrong:
-            yield self.stack(lambda inputs, value=value: put(inputs, self.at, value))
+            yield self.stack(lambda inputs, value=value: put(inputs, self.at, deepcopy(value)))
         if self.absent:
             yield self.stack(lambda inputs: put(inputs, self.at, GONE))
 

@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from tests.policies import cloud, gateway, kubernetes, platform
+from tests.policies import cloud, doors, gateway, kubernetes, parts, platform, rights, secrets
 from tests.policies.cases import Case
 
-CASES: Final[tuple[Case, ...]] = (*kubernetes.CASES, *platform.CASES, *gateway.CASES, *cloud.CASES)
+CASES: Final[tuple[Case, ...]] = (
+    *kubernetes.CASES,
+    *secrets.CASES,
+    *platform.CASES,
+    *parts.CASES,
+    *gateway.CASES,
+    *cloud.CASES,
+    *doors.CASES,
+    *rights.CASES,
+)

@@ -1,7 +1,6 @@
 """Cases of rules about AWS, data and cost."""
 
 import json
-from typing import Any
 
 from policies.rules.model import Config
 from tests.policies.cases import Case, Given, obj
@@ -58,17 +57,6 @@ CLOSED: dict[str, Given] = {
     ),
 }
 TAGS = {"owner": "llm", "cost-center": "4711", "stack": "prod"}
-STATEMENT: dict[str, Any] = {
-    "Effect": "Allow",
-    "Action": ["s3:GetObject"],
-    "Resource": ["arn:aws:s3:::acme-models/*"],
-}
-
-
-def right(**changes: object) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [{**STATEMENT, **changes}]})
-
-
 RULE: dict[str, Given] = {
     "rule": (
         "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
@@ -264,30 +252,6 @@ CASES = (
         wrong=("{}", json.dumps({"tags": {**TAGS, "owner": ""}}), "no JSON"),
         absent=True,
         says="gives no tag",
-    ),
-    Case(
-        rule="rights-have-ends",
-        keeps={"role": ("aws:iam/rolePolicy:RolePolicy", {"policy": right()})},
-        at=("role", "policy"),
-        wrong=(
-            right(Action="*"),
-            right(Action="s3:*"),
-            right(Action="s3:PutObject", Resource="*"),
-            right(Action=None, NotAction=["iam:*"]),
-        ),
-        says="role allows",
-    ),
-    Case(
-        rule="rights-have-ends",
-        keeps={
-            "held": (
-                "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-                {"policyArn": "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"},
-            )
-        },
-        at=("held", "policyArn"),
-        wrong=("arn:aws:iam::aws:policy/AdministratorAccess",),
-        says="gives AdministratorAccess",
     ),
     Case(
         rule="databases-are-backed-up",

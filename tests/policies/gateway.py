@@ -24,7 +24,7 @@ ROUTED: dict[str, Given] = {
         SPACE,
         spec={
             "targetRefs": [GATEWAY],
-            "jwt": {"providers": [{"name": "issuer"}]},
+            "jwt": {"providers": [{"name": "issuer"}], "optional": False},
             "cors": {"allowOrigins": ["https://chat.example.com"]},
         },
     ),
@@ -50,11 +50,16 @@ KONG: dict[str, Given] = {
     ),
     "tokens": (
         "kubernetes:configuration.konghq.com/v1:KongPlugin",
-        {"metadata": {"name": "tokens", "namespace": SPACE}, "plugin": "jwt"},
+        {
+            "metadata": {"name": "tokens", "namespace": SPACE},
+            "plugin": "jwt",
+            "disabled": False,
+            "config": {"anonymous": None},
+        },
     ),
     "rate": (
         "kubernetes:configuration.konghq.com/v1:KongPlugin",
-        {"metadata": {"name": "rate", "namespace": SPACE}, "plugin": "rate-limiting"},
+        {"metadata": {"name": "rate", "namespace": SPACE}, "plugin": "rate-limiting", "disabled": False},
     ),
     "pages": (
         "kubernetes:configuration.konghq.com/v1:KongPlugin",
@@ -74,6 +79,47 @@ ELSEWHERE: dict[str, Given] = {
         "edge",
         spec={"rules": [{"backendRefs": [{"name": "chat-predictor", "namespace": SPACE, "weight": 100}]}]},
     ),
+}
+
+ROUTE = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "chat"}
+
+
+def owning(kind: str, **spec: object) -> dict[str, Given]:
+    """A route with a policy of its own, beside those of its Gateway."""
+    own = obj("gateway.envoyproxy.io/v1alpha1", kind, "own", SPACE, spec={"targetRefs": [ROUTE], **spec})
+    return {**ROUTED, "own": own}
+
+
+PAGES = owning(
+    "SecurityPolicy",
+    mergeType="StrategicMerge",
+    cors={"allowOrigins": ["https://chat.example.com"]},
+    jwt={"optional": False},
+)
+ENTERED: dict[str, Given] = {
+    "chat": MODEL,
+    "entry": obj(
+        "networking.k8s.io/v1",
+        "Ingress",
+        "entry",
+        SPACE,
+        spec={
+            "defaultBackend": {"service": {"name": "pages"}},
+            "rules": [{"http": {"paths": [{"backend": {"service": {"name": "pages"}}}]}}],
+        },
+    ),
+}
+PLUGGED: dict[str, Given] = {
+    "chat": MODEL,
+    "entry": obj(
+        "networking.k8s.io/v1",
+        "Ingress",
+        "entry",
+        SPACE,
+        annotations={"konghq.com/plugins": "tokens"},
+        spec={"defaultBackend": {"service": {"name": "chat-predictor"}}},
+    ),
+    "tokens": KONG["tokens"],
 }
 
 CASES = (
@@ -133,6 +179,71 @@ CASES = (
         says="lets anybody in",
     ),
     Case(
+        rule="routes-ask-for-a-token",
+        keeps=ROUTED,
+        at=("security", "spec", "jwt", "optional"),
+        wrong=(True,),
+        says="lets anybody in",
+    ),
+    Case(
+        rule="routes-ask-for-a-token",
+        keeps=PAGES,
+        at=("own", "spec", "mergeType"),
+        absent=True,
+        says="its own SecurityPolicy replaces the Gateway's",
+    ),
+    Case(
+        rule="routes-ask-for-a-token",
+        keeps=PAGES,
+        at=("own", "spec", "jwt", "optional"),
+        wrong=(True,),
+        says="lets anybody in",
+    ),
+    Case(
+        rule="routes-ask-for-a-token",
+        keeps=owning("SecurityPolicy", jwt={"providers": [{"name": "issuer"}]}),
+        at=("own", "spec", "jwt"),
+        wrong=({"providers": []},),
+        absent=True,
+        says="lets anybody in",
+    ),
+    Case(
+        rule="routes-ask-for-a-token",
+        keeps=KONG,
+        at=("tokens", "disabled"),
+        wrong=(True,),
+        says="lets anybody in",
+    ),
+    Case(
+        rule="routes-ask-for-a-token",
+        keeps=KONG,
+        at=("tokens", "config", "anonymous"),
+        wrong=("guest",),
+        says="lets anybody in",
+    ),
+    Case(
+        rule="routes-ask-for-a-token",
+        keeps=ENTERED,
+        at=("entry", "spec", "defaultBackend", "service", "name"),
+        wrong=("chat-predictor", "chat"),
+        says="the Ingress entry leads to the model chat past the gateway",
+    ),
+    Case(
+        rule="routes-ask-for-a-token",
+        keeps=ENTERED,
+        at=("entry", "spec", "rules", 0, "http", "paths", 0, "backend", "service", "name"),
+        wrong=("chat-predictor",),
+        says="past the gateway",
+    ),
+    Case(
+        rule="routes-ask-for-a-token",
+        keeps=PLUGGED,
+        at=("entry", "metadata", "annotations", "konghq.com/plugins"),
+        wrong=("rate",),
+        absent=True,
+        says="past the gateway",
+    ),
+    Case(
         rule="routes-have-a-rate-limit",
         keeps=ROUTED,
         at=("limits", "spec", "rateLimit"),
@@ -149,6 +260,20 @@ CASES = (
         says="as many requests as come",
     ),
     Case(
+        rule="routes-have-a-rate-limit",
+        keeps=owning("BackendTrafficPolicy", mergeType="JSONMerge", retry={"numRetries": 2}),
+        at=("own", "spec", "mergeType"),
+        absent=True,
+        says="its own BackendTrafficPolicy replaces the Gateway's",
+    ),
+    Case(
+        rule="routes-have-a-rate-limit",
+        keeps=KONG,
+        at=("rate", "disabled"),
+        wrong=(True,),
+        says="as many requests as come",
+    ),
+    Case(
         rule="no-page-of-anybody-may-call",
         keeps=ROUTED,
         at=("security", "spec", "cors", "allowOrigins"),
@@ -159,7 +284,8 @@ CASES = (
         rule="no-page-of-anybody-may-call",
         keeps=KONG,
         at=("pages", "config", "origins"),
-        wrong=(["*"],),
+        wrong=(["*"], []),
+        absent=True,
         says="lets pages of *",
     ),
 )

@@ -86,10 +86,10 @@ def deployment(pod: dict[str, Any], labels: dict[str, str] | None = None) -> Giv
     return obj("apps/v1", "Deployment", "tool", "tools", spec={"template": template})
 
 
-def trusting() -> Given:
+def trusting(option: str = "--trust-remote-code") -> Given:
     """A model that runs its authors' code."""
     kind, props = deepcopy(MODEL)
-    props["spec"]["predictor"]["containers"][0]["args"].append("--trust-remote-code")
+    props["spec"]["predictor"]["containers"][0]["args"].append(option)
     return kind, props
 
 
@@ -284,6 +284,14 @@ MODEL_CASES = (
         absent=True,
         says="nobody says why",
     ),
+    Case(
+        rule="remote-code-is-justified",
+        keeps={"chat": trusting("--trust_remote_code=true"), "account": ACCOUNT},
+        at=("account", "metadata", "annotations", f"{CARD}remote-code"),
+        wrong=("",),
+        absent=True,
+        says="nobody says why",
+    ),
 )
 SERVING_CASES = (
     Case(
@@ -357,42 +365,4 @@ SERVING_CASES = (
         says="in one zone",
     ),
 )
-SECRET_CASES = (
-    Case(
-        rule="no-secret-in-values",
-        keeps={
-            "chart": release(
-                "grafana", {"adminPassword": "${PASSWORD}", "admin": {"existingSecret": "grafana-admin"}}
-            )
-        },
-        at=("chart", "values", "adminPassword"),
-        wrong=("hunter2", "[secret]"),
-        says="values.adminPassword",
-    ),
-    Case(
-        rule="no-secret-in-values",
-        keeps={"map": obj("v1", "ConfigMap", "settings", SPACE, data={"a.yaml": "mode: fast"})},
-        at=("map", "data", "a.yaml"),
-        wrong=(
-            "key: AKIA" + "ABCDEFGHIJKLMNOP",
-            "-----BEGIN RSA PRIVATE KEY-----",
-            "url: postgres://rag:hunter2@db/rag",
-        ),
-        says="data.a.yaml",
-    ),
-    Case(
-        rule="no-secret-in-env",
-        keeps=TOOL,
-        at=(*TOOL_CONTAINER, "env", 0, "value"),
-        wrong=("hunter2", "hf_" + "a" * 34),
-        says="the variable API_TOKEN",
-    ),
-    Case(
-        rule="no-secret-in-env",
-        keeps=TOOL,
-        at=(*TOOL_CONTAINER, "args"),
-        wrong=(["--api-key=hunter2"], ["--api-key", "hunter2"]),
-        says="the option api-key",
-    ),
-)
-CASES = (*GPU_CASES, *IMAGE_CASES, *MODEL_CASES, *SERVING_CASES, *SECRET_CASES)
+CASES = (*GPU_CASES, *IMAGE_CASES, *MODEL_CASES, *SERVING_CASES)

@@ -202,7 +202,7 @@ CASES = (
         rule="models-log-requests-without-text",
         keeps=CHAT,
         at=(*ENGINE, "args", 0),
-        wrong=("--enable-log-requests",),
+        wrong=("--enable-log-requests", "--enable_log_requests"),
         says="writes prompts",
     ),
     Case(

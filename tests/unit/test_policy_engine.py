@@ -137,6 +137,12 @@ WRONG: Final[list[tuple[object, str]]] = [
     ({"levels": [{"rule": "weights-are-pinned", "level": "off"}]}, 'levels[0].level: "off" is no level'),
     ({"levels": [{"rule": "weights-are-pinned", "level": "remediate"}]}, "puts nothing right by itself"),
     ({"levels": [{"rule": "weights-are-pinned"}]}, "levels[0]: "),
+    ({"levels": [{"rule": ["a"], "level": "advisory"}]}, 'levels[0].rule: there is no rule ["a"]'),
+    ({"levels": [{"rule": "weights-are-pinned", "level": ["off"]}]}, 'levels[0].level: ["off"] is no level'),
+    (
+        {"exempt": [{"rule": {"a": 1}, "resource": "chat", "reason": "because it is so"}]},
+        'exempt[0].rule: there is no rule {"a": 1}',
+    ),
     ({"exempt": [{"rule": "x", "resource": "y", "reason": "because it is so"}]}, 'there is no rule "x"'),
     (
         {"exempt": [{"rule": "weights-are-pinned", "resource": "", "reason": "because it is so"}]},

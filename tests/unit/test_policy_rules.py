@@ -10,6 +10,8 @@ from policies.rules.model import Config, Found, Resource, ResourceRule
 from policies.rules.values import UNKNOWN
 from tests.policies.cases import GONE, Case, Path, put, said
 from tests.policies.catalogue import CASES
+from tests.policies.kubernetes import GPU, TAINT
+from tests.policies.parts import PARTED
 
 pytestmark = pytest.mark.unit
 
@@ -129,6 +131,23 @@ def test_every_rule_takes_every_resource() -> None:
             for inputs in (props, {}, dict.fromkeys(props, UNKNOWN)):
                 resource = Resource(urn="urn", type=type_, name=name, props=inputs)
                 assert isinstance(said(rule.name, [resource], Config()), list)
+
+
+def test_a_remedy_puts_every_part_of_a_model_right() -> None:
+    (model,) = next(case for case in CASES if case.keeps is PARTED).stack()
+    spec: Any = model.props["spec"]
+    pods = [spec["predictor"], spec["predictor"]["workerSpec"], spec["transformer"], spec["explainer"]]
+    for pod in pods:
+        pod["tolerations"] = []
+        pod["containers"][0]["resources"]["requests"] = {GPU: "4"}
+    for name in ("gpu-pods-tolerate-the-taint", "gpu-request-is-the-limit"):
+        rule = rule_named(name)
+        assert isinstance(rule, ResourceRule)
+        assert rule.remedy
+        assert len(list(rule.look(model, Config()))) == len(pods)
+        rule.remedy(model.props)
+        assert list(rule.look(model, Config())) == []
+    assert [pod["tolerations"] for pod in pods] == [[TAINT]] * len(pods)
 
 
 REMEDIES = [rule for rule in RULES if isinstance(rule, ResourceRule) and rule.remedy]
