@@ -11,6 +11,8 @@ BIN := .venv/bin
 VP := $(BIN)/vp
 # `make lock UPGRADE=--upgrade` takes newer versions; without it only what requirements*.in asks for changes.
 UPGRADE :=
+# Of tests that mostly wait for clusters: more than there are cores, so that these have something to do.
+WORKERS := 3
 # Tests that compile real Go programs: most of a minute, so they are not among the quick ones.
 COMPILING := tests/unit/test_toolchain_build.py
 # Tests of whole stacks on AWS, and of what AWS would be asked. They load the types of the AWS services, which takes each
@@ -40,11 +42,11 @@ test-aws: .venv/.dev ## tests of whole stacks on AWS, without AWS: a recorder, g
 
 test-rehearsal: .venv/.dev ## tests against a real control plane with simulated nodes
 	@$(VP) tools build
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/rehearsal $(COMPILING)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/rehearsal $(COMPILING)
 
 test-gateway: .venv/.dev .venv-engine/.made ## tests of a real gateway before the models, in Linux namespaces of their own (as root)
 	@$(VP) tools build
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/gateway
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/gateway
 
 test-image: .venv/.dev .venv-engine/.made ## tests of the image: a real build, and its parts with a real vLLM on the CPU
 	@$(VP) tools build buildkit prometheus

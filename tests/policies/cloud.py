@@ -112,6 +112,36 @@ NODES: dict[str, Given] = {
 }
 POOLS = Config(pools=frozenset({"a10"}))
 
+
+def of_buckets(keeps: dict[str, Given]) -> tuple[Case, ...]:
+    """Return what is asked of a bucket, whatever type says that it is one."""
+    return (
+        Case(
+            rule="buckets-are-closed",
+            keeps=keeps,
+            at=("private", "bucket"),
+            wrong=("other",),
+            absent=True,
+            says="is not closed to the public",
+        ),
+        Case(
+            rule="buckets-are-closed",
+            keeps=keeps,
+            at=("encryption", "bucket"),
+            wrong=("other",),
+            absent=True,
+            says="has no encryption of its own",
+        ),
+        Case(
+            rule="deletion-is-no-accident",
+            keeps=keeps,
+            at=("bucket", "forceDestroy"),
+            wrong=(True,),
+            says="has forceDestroy on",
+        ),
+    )
+
+
 CASES = (
     Case(
         rule="what-is-kept-is-encrypted",
@@ -169,22 +199,7 @@ CASES = (
         absent=True,
         says="StorageClass gp3",
     ),
-    Case(
-        rule="buckets-are-closed",
-        keeps=CLOSED,
-        at=("private", "bucket"),
-        wrong=("other",),
-        absent=True,
-        says="is not closed to the public",
-    ),
-    Case(
-        rule="buckets-are-closed",
-        keeps=CLOSED,
-        at=("encryption", "bucket"),
-        wrong=("other",),
-        absent=True,
-        says="has no encryption of its own",
-    ),
+    *of_buckets(CLOSED),
     Case(
         rule="nothing-is-public",
         keeps=CLOSED,
@@ -292,13 +307,6 @@ CASES = (
         wrong=(False,),
         absent=True,
         says="has deletionProtection off",
-    ),
-    Case(
-        rule="deletion-is-no-accident",
-        keeps=CLOSED,
-        at=("bucket", "forceDestroy"),
-        wrong=(True,),
-        says="has forceDestroy on",
     ),
     Case(
         rule="volumes-outlive-their-claims",

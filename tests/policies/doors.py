@@ -2,7 +2,7 @@
 
 from policies.rules.model import Config
 from tests.policies.cases import Case, Given, obj
-from tests.policies.cloud import BALANCER, BUCKET, CLOSED, CLUSTER, GROUP, MACHINE, RULE
+from tests.policies.cloud import BALANCER, BUCKET, CLOSED, CLUSTER, GROUP, MACHINE, RULE, of_buckets
 
 OLD_BUCKET: dict[str, Given] = {
     "bucket": ("aws:s3/bucketV2:BucketV2", {"bucket": BUCKET, "forceDestroy": False, "acl": "private"}),
@@ -160,29 +160,7 @@ CASES = (
         wrong=("public-read",),
         says="has the access list public-read",
     ),
-    Case(
-        rule="buckets-are-closed",
-        keeps=OLD_BUCKET,
-        at=("private", "bucket"),
-        wrong=("other",),
-        absent=True,
-        says="is not closed to the public",
-    ),
-    Case(
-        rule="buckets-are-closed",
-        keeps=OLD_BUCKET,
-        at=("encryption", "bucket"),
-        wrong=("other",),
-        absent=True,
-        says="has no encryption of its own",
-    ),
-    Case(
-        rule="deletion-is-no-accident",
-        keeps=OLD_BUCKET,
-        at=("bucket", "forceDestroy"),
-        wrong=(True,),
-        says="has forceDestroy on",
-    ),
+    *of_buckets(OLD_BUCKET),
     Case(
         rule="deletion-is-no-accident",
         keeps=other_balancer("alb"),
