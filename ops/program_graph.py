@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 
 from rehearsal.errors import UserError
 from settings import stack_yaml
+from settings.loader import stack_name
 
 PROJECT_FILE: Final = "Pulumi.yaml"
 # The program's name when it is not run by the engine: `__main__.py` then leaves out its last look before a
@@ -48,7 +49,7 @@ def program_graph(stack: str, root: Path) -> ProgramGraph:
     """Run `__main__.py` in `root` with the configuration of `Pulumi.STACK.yaml`. Raises ProgramError."""
     file = root / f"Pulumi.{stack}.yaml"
     if not file.is_file():
-        known = ", ".join(sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml"))) or "none"
+        known = ", ".join(sorted(map(stack_name, root.glob("Pulumi.*.yaml")))) or "none"
         message = f"there is no {file.name} in {root}; the stacks there are: {known}"
         raise ProgramError(message)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_AMBIENT)}

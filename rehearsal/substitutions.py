@@ -114,7 +114,15 @@ def _observability(settings: Settings, _: str) -> Config:
         own["store"] = {"kind": "volumes"}
     if _signals(settings):
         own["prometheus_url"] = NO_PROMETHEUS
+    own.pop("alerting", None)
     return own
+
+
+def _receivers(settings: Settings) -> str | None:
+    alerting = settings.observability.alerting
+    return (
+        None if alerting is None else ", ".join(f"{each.name} ({each.kind})" for each in alerting.receivers)
+    )
 
 
 def _signals(settings: Settings) -> str | None:
@@ -241,6 +249,14 @@ TABLE: tuple[_Row, ...] = (
         applies=_telemetry_bucket,
         rehearsal="no bucket",
         not_exercised="S3, its encryption and rights",
+    ),
+    _Row(
+        what="who is told of alerts",
+        section="observability",
+        swap=_observability,
+        applies=_receivers,
+        rehearsal="nobody: there is no Alertmanager",
+        not_exercised="routes, messages, the receivers and their secrets",
     ),
     _Row(
         what="database's backups",

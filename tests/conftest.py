@@ -8,9 +8,10 @@ import pytest
 
 from ops.recorder import Recorder, record
 from settings import Settings, load_stack_file
+from settings.loader import stack_name
 
 ROOT = Path(__file__).resolve().parents[1]
-STACKS = tuple(sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")))
+STACKS = tuple(sorted(map(stack_name, ROOT.glob("Pulumi.*.yaml"))))
 # A program is run under these names; nothing may depend on them.
 PROJECT, STACK = "test-project", "test-stack"
 

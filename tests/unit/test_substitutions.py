@@ -105,3 +105,13 @@ def test_the_input_is_left_as_it_is() -> None:
     before = yaml.safe_dump(config)
     substitute(config, load_stack_file(path), "prod")
     assert yaml.safe_dump(config) == before
+
+
+def test_a_stack_that_tells_of_alerts_tells_nobody_in_a_rehearsal() -> None:
+    """There is no Alertmanager; with receivers the settings would be refused."""
+    chosen = plan("prod", ROOT)
+    assert load_stack_file(ROOT / "Pulumi.prod.yaml").observability.alerting is not None
+    assert chosen.settings.observability.alerting is None
+    rows = {row.what: row for row in chosen.substitutions}
+    assert rows["who is told of alerts"].stack == "on-call (pagerduty), team (slack), heartbeat (webhook)"
+    assert "who is told of alerts" not in {row.what for row in plan("staging", ROOT).substitutions}
