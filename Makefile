@@ -42,11 +42,11 @@ test-aws: .venv/.dev ## tests of whole stacks on AWS, without AWS: a recorder, g
 
 test-rehearsal: .venv/.dev ## tests against a real control plane with simulated nodes
 	@$(VP) tools build
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/rehearsal $(COMPILING)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/rehearsal $(COMPILING)
 
 test-gateway: .venv/.dev .venv-engine/.made ## tests of a real gateway before the models, in Linux namespaces of their own (as root)
 	@$(VP) tools build
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/gateway
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/gateway
 
 test-image: .venv/.dev .venv-engine/.made ## tests of the image: a real build, and its parts with a real vLLM on the CPU
 	@$(VP) tools build buildkit prometheus

@@ -68,7 +68,7 @@ def _month() -> Panel:
         queries=(
             Query(
                 # The sum first: a version that lived an hour has one hour's series.
-                expression=f"{HOURS_A_MONTH} * avg_over_time(sum({COST}{{{MODELS}}})[1d:5m])",
+                expression=f"{HOURS_A_MONTH} * avg_over_time(sum({COST}{{{MODELS}}})[1d:1m])",
                 legend="USD a month",
             ),
         ),

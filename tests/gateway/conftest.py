@@ -8,9 +8,17 @@ from rehearsal.definitions import define
 from tests.gateway.dataplane import DataPlane, data_plane
 from tests.gateway.isolated import pytest_runtest_makereport, pytest_runtest_protocol
 from tests.gateway.models import sections, wait_for
+from tests.order import longest_first
 from tests.rehearsal.conftest import tools
 
 __all__ = ["pytest_runtest_makereport", "pytest_runtest_protocol"]
+
+LONGEST = ("test_rollout", "test_limits", "test_traces", "test_tokens", "test_weights", "test_replicas")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    longest_first(items, LONGEST)
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,22 @@ from rehearsal.rehearse import plan
 from rehearsal.toolchain import ALL_TOOLS, Toolchain, find_tools
 from rehearsal.workspace import project_folder, pulumi_environment
 from settings.stack import Settings
+from tests.order import longest_first
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # A checkout's own: its clusters, its stack files (copied, for tests change them), its history.
 NOT_LINKED = {".rehearsal", ".git"}
 COMMAND_SECONDS = 300
+LONGEST = (
+    *("test_keda_scaling", "test_rollout_command", "test_documents", "test_interruption"),
+    *("test_addon_install", "test_stacks", "test_promotion", "test_custom_resources"),
+    *("test_secret_delivery", "test_policy_pack", "test_placement", "test_collector_logs"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    longest_first(items, LONGEST)
 
 
 @dataclass(frozen=True, kw_only=True)
