@@ -7,6 +7,7 @@ that the engine would give it, and notices two resources with one URN.
 import asyncio
 import contextvars
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -201,15 +202,23 @@ def record(program: Callable[[], object], *, project: str, stack: str) -> Record
                 dry_run=True,
                 organization=None,
                 callbacks=_NoCallbacks(),
+                # Of this program alone: by default those of the last one, which may have failed, would be among them.
+                outputs=deque(),
             )
         )
-        asyncio.run(pulumi.runtime.run_in_stack(lambda: _to_its_end(program)))
+        asyncio.run(_run(program))
 
     try:
         contextvars.copy_context().run(run)
     except SystemExit:
         raise pulumi.RunError("\n".join(recorder.log.errors) or "the program ended itself") from None
     return recorder
+
+
+async def _run(program: Callable[[], object]) -> None:
+    """Run a program as Pulumi does. Of several things that fail one is raised; asyncio would log the others, whenever they are freed."""
+    asyncio.get_running_loop().set_exception_handler(lambda _, __: None)
+    await pulumi.runtime.run_in_stack(lambda: _to_its_end(program))
 
 
 def _to_its_end(program: Callable[[], object]) -> Awaitable[None]:

@@ -33,6 +33,7 @@ NO_HOSTS: Final = {
     "nvidia.com": "keys of labels",
     "topology.kubernetes.io": "keys of labels",
     "pod-security.kubernetes.io": "keys of labels",
+    "service.beta.kubernetes.io": "keys of annotations",
     "external.metrics.k8s.io": "API groups",
     "harbor.internal": "a company's own, in an example",
 }

@@ -70,10 +70,9 @@ def _record(deploy: Deploy, kept: Secrets, **changes: Any) -> Recorder:  # noqa:
 
 class TestNeeds:
     def test_grafana_s_administrator_comes_from_a_store_where_there_is_one(self, prod: Settings) -> None:
-        (one,) = prod.needed_secrets
-        assert (one.namespace, one.name) == ("monitoring", GRAFANA_SECRET)
+        assert ("monitoring", GRAFANA_SECRET) in {(one.namespace, one.name) for one in prod.needed_secrets}
         by_hand = prod.model_copy(update={"secrets": PulumiSecrets(kind="pulumi")})
-        assert by_hand.needed_secrets == ()
+        assert GRAFANA_SECRET not in {one.name for one in by_hand.needed_secrets}
 
     def test_a_store_s_keys_are_read_by_those_who_write_there(self, prod: Settings) -> None:
         changed = prod.model_copy(update={"observability": Observability(store=STORE)})
@@ -202,4 +201,5 @@ class TestDelivery:
     def test_secrets_by_hand_are_not_touched(self, prod: Settings, root: Path) -> None:
         dev = load_stack_file(root / "Pulumi.dev.yaml")
         assert SecretSource(settings=dev).of("prometheus") == ()
-        assert len(SecretSource(settings=prod).of("prometheus")) == 1
+        used = [one for one in prod.needed_secrets if "prometheus" in one.users]
+        assert len(SecretSource(settings=prod).of("prometheus")) == len(used) > 0
