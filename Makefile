@@ -46,7 +46,7 @@ test-rehearsal: .venv/.dev ## tests against a real control plane with simulated 
 
 test-gateway: .venv/.dev .venv-engine/.made ## tests of a real gateway before the models, in Linux namespaces of their own (as root)
 	@$(VP) tools build
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/gateway
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/gateway
 
 test-image: .venv/.dev .venv-engine/.made ## tests of the image: a real build, and its parts with a real vLLM on the CPU
 	@$(VP) tools build buildkit prometheus
