@@ -22,6 +22,8 @@ LONGEST_PAUSE_SECONDS = 2.0
 # On a machine with too much to do an answer may be late. What is asked twice has the effect of once, but for a creation.
 ANSWER_SECONDS = 30.0
 LATE_ATTEMPTS = 3
+# Late, or on a connection that had been kept and ended just then.
+_AGAIN = (httpx.ReadTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 Object = dict[str, Any]
 
 # Plural names of the kinds that the rehearsal itself writes or reads; discovery would cost a request per group at each start.
@@ -207,7 +209,7 @@ class Api:
             try:
                 return self._http.request(method, path, **kwargs)
             except httpx.TransportError as error:
-                if not (left and isinstance(error, httpx.ReadTimeout)):
+                if not (left and isinstance(error, _AGAIN)):
                     raise UnansweredError(method, path, error) from error
 
 

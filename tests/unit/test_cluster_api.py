@@ -60,8 +60,9 @@ class _Late:
         return httpx.Response(200, json={"gitVersion": "v1.0.0"})
 
 
-def test_an_answer_that_is_late_is_asked_for_again() -> None:
-    with _api(_Late(LATE_ATTEMPTS - 1)) as api:
+@pytest.mark.parametrize("error", [httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError])
+def test_an_answer_that_is_late_or_lost_is_asked_for_again(error: type[httpx.TransportError]) -> None:
+    with _api(_Late(LATE_ATTEMPTS - 1, error)) as api:
         assert api.version() == "v1.0.0"
 
 
